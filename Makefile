@@ -1,0 +1,62 @@
+# Needs Python >= 3.11 and make; `make e2e` also Docker, kind and kubectl. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+PIP_INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes
+UV_COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/uv pip compile --quiet --upgrade \
+	--universal --generate-hashes --python-version 3.11
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/version.py)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null)
+IMAGE ?= hellopod:$(VERSION)
+PYTHON_IMAGE ?= python:3.13-slim
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fix e2e image lock clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: $(VENV)/runtime ## Serve on http://localhost:8000, configured as in the container
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec gunicorn --config python:service.runtime.gunicorn_conf
+
+test: $(VENV)/dev ## Run every test that needs no cluster
+	$(VENV)/bin/pytest --ignore tests/e2e $(PYTEST)
+
+check: $(VENV)/dev ## Check format, lint, types and workflows
+	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/ruff check --quiet .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/zizmor --offline --quiet .github
+
+fix: $(VENV)/dev ## Format, and mend what the linter can
+	$(VENV)/bin/ruff check --quiet --fix --exit-zero .
+	$(VENV)/bin/ruff format --quiet .
+
+e2e: $(VENV)/dev ## Prove the promises on a kind cluster of its own
+	$(VENV)/bin/pytest tests/e2e $(PYTEST)
+
+image: ## Build the image
+	docker build --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
+
+lock: $(VENV)/dev ## Renew the locks from pyproject.toml
+	$(UV_COMPILE) pyproject.toml --output-file requirements.txt
+	$(UV_COMPILE) --group smoke --constraint requirements.txt --output-file requirements-smoke.txt
+	$(UV_COMPILE) --group reload --output-file requirements-reload.txt
+	$(UV_COMPILE) pyproject.toml --group dev --constraint requirements.txt \
+		--constraint requirements-smoke.txt --output-file requirements-dev.txt
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+
+# The stamps say what the environment holds, so that a second `make` installs nothing.
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("hellopod needs Python 3.11 or newer; set PYTHON=/path/to/it")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/runtime: requirements.txt | $(VENV)/bin/pip
+	$(PIP_INSTALL) --requirement requirements.txt
+	@touch $@
+
+$(VENV)/dev: requirements-dev.txt | $(VENV)/bin/pip
+	$(PIP_INSTALL) --requirement requirements-dev.txt
+	@touch $@ $(VENV)/runtime

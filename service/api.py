@@ -1,0 +1,74 @@
+"""The endpoints with a purpose: replace these with your own service."""
+
+import platform
+from importlib.metadata import version
+from importlib.resources import files
+
+from flask import Blueprint, Response, jsonify, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug.routing import Rule
+
+from service import identity
+
+bp = Blueprint("api", __name__)
+
+ECHOED_BYTES = 4096  # enough to recognise a body; an echo must not cost memory
+CREDENTIALS = {"Authorization", "Cookie", "Proxy-Authorization"}
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+
+
+@bp.get("/")
+def hello() -> Response:
+    """Say which pod answers, as text."""
+    pod = identity.current().pod
+    return Response(f"Hello from container {pod}!\n", mimetype="text/plain")
+
+
+@bp.get("/api/identity")
+def show_identity() -> Response:
+    """Say all that is known about the pod and the worker that answer."""
+    return jsonify(identity.current().as_dict())
+
+
+@bp.get("/version")
+def show_version() -> Response:
+    """Say which version of what is running."""
+    me = identity.current()
+    return jsonify(
+        version=me.version,
+        revision=me.revision,
+        python=platform.python_version(),
+        flask=version("flask"),
+        gunicorn=version("gunicorn"),
+    )
+
+
+@bp.get("/openapi.yaml")
+def openapi() -> Response:
+    """Serve the contract; RFC 9512 registers the media type."""
+    contract = files("service").joinpath("openapi.yaml").read_bytes()
+    return Response(contract, mimetype="application/yaml")
+
+
+@bp.endpoint("echo")
+def echo() -> Response:
+    """Say what arrived; credentials are starred, because answers end up in logs and tickets."""
+    body = request.get_data()
+    response = jsonify(
+        method=request.method,
+        path=request.path,
+        query=request.args.to_dict(flat=False),
+        headers=[[name, "***" if name in CREDENTIALS else text] for name, text in request.headers],
+        body=body[:ECHOED_BYTES].decode(errors="replace"),
+        body_bytes=len(body),
+        body_truncated=len(body) > ECHOED_BYTES,
+    )
+    if request.method == "OPTIONS":
+        response.headers["Allow"] = ", ".join(METHODS)
+    return response
+
+
+@bp.record
+def route_any_method(state: BlueprintSetupState) -> None:
+    """Route the echo for every method; Flask's own decorators need a list of them."""
+    state.app.url_map.add(Rule("/api/echo", endpoint="echo"))

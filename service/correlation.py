@@ -1,0 +1,51 @@
+"""What ties a response to its log records: the request id and the W3C trace context."""
+
+import re
+import uuid
+from typing import NamedTuple
+
+from flask import Flask, Response, request
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# https://www.w3.org/TR/trace-context-1/#traceparent-header: version ff and ids of zeros are invalid;
+# version 00 ends after the flags, a later one may go on after a dash.
+TRACEPARENT = re.compile(
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
+)
+
+
+class Trace(NamedTuple):
+    """The caller's trace and span, in lower-case hexadecimal."""
+
+    trace_id: str
+    span_id: str
+
+
+def init_app(app: Flask) -> None:
+    """Note both in the environ, where the access log finds them, and return the request id."""
+    app.before_request(correlate)
+    app.after_request(return_request_id)
+
+
+def correlate() -> None:
+    """Take the caller's request id if it is harmless in a log and a header, else make one."""
+    given = request.headers.get("X-Request-ID", "")
+    request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    request.environ["hellopod.request_id"] = request_id
+    request.environ["hellopod.trace"] = parse_traceparent(request.headers.get("traceparent", ""))
+    if request.url_rule:
+        request.environ["hellopod.route"] = request.url_rule.rule
+
+
+def return_request_id(response: Response) -> Response:
+    """Say which id the logs know this request by."""
+    response.headers["X-Request-ID"] = request.environ["hellopod.request_id"]
+    return response
+
+
+def parse_traceparent(header: str) -> Trace | None:
+    """Return the trace context, or None for a header that is missing or malformed."""
+    match = TRACEPARENT.fullmatch(header)
+    if match is None or (match[1] == "00" and match[4]):
+        return None
+    return Trace(match[2], match[3])

@@ -1,0 +1,61 @@
+"""Who answers: what the Downward API told this pod about itself, and which worker it is."""
+
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, Response, current_app
+
+from service.config import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What is known of this pod; None where nobody told us."""
+
+    pod: str
+    namespace: str | None
+    node: str | None
+    pod_ip: str | None
+    service_account: str | None
+    version: str
+    revision: str | None
+    worker_pid: int
+    started_at: str
+    draining: bool = False
+
+    @classmethod
+    def of(cls, config: Config) -> "Identity":
+        """Take the identity from the settings and the running process."""
+        return cls(
+            pod=config.pod_name,
+            namespace=config.pod_namespace or None,
+            node=config.node_name or None,
+            pod_ip=config.pod_ip or None,
+            service_account=config.service_account or None,
+            version=config.version,
+            revision=config.revision or None,
+            worker_pid=os.getpid(),
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields, in the order of the OpenAPI schema."""
+        return asdict(self)
+
+
+def current() -> Identity:
+    """Return the identity of the app that serves this request."""
+    identity: Identity = current_app.extensions["identity"]
+    return identity
+
+
+def init_app(app: Flask) -> None:
+    """Make the identity of the app and put the pod's name on every response."""
+    identity = app.extensions["identity"] = Identity.of(app.extensions["config"])
+
+    @app.after_request
+    def name_pod(response: Response) -> Response:
+        response.headers["X-Pod-Name"] = identity.pod
+        return response

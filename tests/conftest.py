@@ -1,0 +1,32 @@
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from service import create_app
+from service.config import Config
+
+
+@pytest.fixture
+def config() -> Config:
+    """Settings of a pod, whatever the environment of the test run."""
+    return Config(
+        pod_name="hellopod-1",
+        pod_namespace="test",
+        pod_ip="10.0.0.1",
+        node_name="node-1",
+        service_account="hellopod",
+        version="1.2.3",
+        revision="abc123",
+    )
+
+
+@pytest.fixture
+def app(config: Config) -> Flask:
+    """A new app, as gunicorn builds it."""
+    return create_app(config)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A client of that app."""
+    return app.test_client()

@@ -1,0 +1,72 @@
+import http.client
+import os
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from service.config import Config
+from tests.runtime.gunicorn_process import REPOSITORY, Gunicorn
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Gunicorn(REVISION="abc123") as gunicorn:
+        yield gunicorn
+
+
+def test_serves(server):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=10) as response:
+        assert response.read() == b"Hello from container pod-1!\n"
+        assert response.headers["X-Pod-Name"] == "pod-1"
+
+
+def test_one_worker_many_threads(server):
+    assert server.wait_for('"message": "Using worker: gthread"')
+    children = subprocess.run(
+        ["pgrep", "--parent", str(server.process.pid)], capture_output=True, text=True, timeout=10
+    )
+    assert len(children.stdout.split()) == 1
+
+
+def test_start_logs_the_settings_once(server):
+    settings = [record["settings"] for record in server.records() if "settings" in record]
+
+    assert settings == [Config(port=0, pod_name="pod-1", revision="abc123").public()]
+
+
+def test_start_warns_of_nothing(server):
+    assert {record["level"] for record in server.records()} == {"INFO"}
+
+
+def test_stop_is_quick_and_clean():
+    with Gunicorn() as gunicorn:
+        connection = http.client.HTTPConnection("127.0.0.1", gunicorn.port, timeout=10)
+        connection.request("GET", "/")
+        connection.getresponse().read()
+        connection.close()
+
+        assert gunicorn.stop() == 0
+
+
+@pytest.mark.parametrize("setting", ["PORT=abc", "LOG_LEVEL=", "LOG_LEVEL=loud", "CONCURRENCY=0"])
+def test_bad_setting_stops_the_start(setting):
+    name, value = setting.split("=")
+    command = [sys.executable, "-m", "gunicorn", "--config"]
+    start = subprocess.run(
+        [*command, "python:service.runtime.gunicorn_conf", "--check-config"],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], name: value},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+    if value == "":  # empty is unset
+        assert (start.returncode, start.stderr) == (0, "")
+        return
+    assert start.returncode == 1
+    assert start.stdout == ""
+    assert start.stderr.startswith(f"hellopod: {name}='{value}' is not allowed: ")
+    assert start.stderr.count("\n") == 1

@@ -1,0 +1,71 @@
+import platform
+
+import pytest
+
+from service.api import ECHOED_BYTES
+
+
+def test_hello_is_text(client):
+    response = client.get("/")
+
+    assert response.text == "Hello from container hellopod-1!\n"
+    assert response.content_type == "text/plain; charset=utf-8"
+
+
+def test_version(client):
+    version = client.get("/version").get_json()
+
+    assert (version["version"], version["revision"]) == ("1.2.3", "abc123")
+    assert version["python"] == platform.python_version()
+    assert version["flask"].startswith("3.")
+    assert version["gunicorn"].startswith("27.")
+
+
+@pytest.mark.parametrize(
+    "method", ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "X"]
+)
+def test_echo_any_method(client, method):
+    echo = client.open("/api/echo?a=1&a=2&b=", method=method, data="hi").get_json()
+
+    assert (echo["method"], echo["path"]) == (method, "/api/echo")
+    assert echo["query"] == {"a": ["1", "2"], "b": [""]}
+    assert (echo["body"], echo["body_bytes"], echo["body_truncated"]) == ("hi", 2, False)
+
+
+def test_echo_large_body_is_cut(client):
+    echo = client.post("/api/echo", data=b"x" * (ECHOED_BYTES + 1)).get_json()
+
+    assert echo["body"] == "x" * ECHOED_BYTES
+    assert (echo["body_bytes"], echo["body_truncated"]) == (ECHOED_BYTES + 1, True)
+
+
+def test_echo_is_valid_utf8(client):
+    response = client.post("/api/echo?q=%ff", data=b"\xff\x00", headers={"X-A": "\xe9"})
+
+    response.data.decode()  # strict
+    assert response.get_json()["body"] == "\ufffd\x00"
+
+
+def test_echo_stars_credentials(client):
+    headers = {"Authorization": "Bearer geheim", "Cookie": "a=geheim", "X-Plain": "shown"}
+    response = client.get("/api/echo", headers=headers)
+
+    assert "geheim" not in response.text
+    assert ["Authorization", "***"] in response.get_json()["headers"]
+    assert ["X-Plain", "shown"] in response.get_json()["headers"]
+
+
+@pytest.mark.parametrize("path", ["/", "/api/identity", "/api/echo", "/version", "/openapi.yaml"])
+def test_head_is_get_without_body(client, path):
+    head, get = client.head(path), client.get(path)
+
+    assert (head.status_code, head.data) == (200, b"")
+    assert head.content_type == get.content_type
+    assert head.content_length > 0
+
+
+def test_options_lists_methods(client):
+    allowed = client.options("/").headers["Allow"]
+    assert set(allowed.split(", ")) == {"GET", "HEAD", "OPTIONS"}
+
+    assert "DELETE" in client.options("/api/echo").headers["Allow"]

@@ -1,0 +1,71 @@
+import socket
+from dataclasses import FrozenInstanceError, dataclass
+
+import pytest
+
+from service.config import Config, SettingError
+
+
+def test_defaults():
+    assert Config.from_env({}) == Config()
+    assert Config().port == 8000
+    assert Config().pod_name == socket.gethostname()
+
+
+def test_values_are_parsed():
+    config = Config.from_env({"PORT": "0", "LOG_LEVEL": "debug", "POD_NAME": "a", "OTHER": "x"})
+
+    assert (config.port, config.log_level, config.pod_name) == (0, "debug", "a")
+
+
+def test_empty_is_unset():
+    assert Config.from_env({"PORT": "", "VERSION": ""}) == Config()
+
+
+def test_frozen():
+    with pytest.raises(FrozenInstanceError):
+        Config().port = 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("PORT", "abc", "a whole number from 0 to 65535"),
+        ("PORT", "65536", "a whole number from 0 to 65535"),
+        ("PORT", "-1", "a whole number from 0 to 65535"),
+        ("PORT", "+1", "a whole number from 0 to 65535"),
+        ("PORT", " 1", "a whole number from 0 to 65535"),
+        ("PORT", "8_000", "a whole number from 0 to 65535"),
+        ("PORT", "٨", "a whole number from 0 to 65535"),
+        ("PORT", "00000000000099999", "a whole number from 0 to 65535"),
+        ("PORT", "tcp://10.0.0.1:80", "a whole number from 0 to 65535"),
+        ("LOG_LEVEL", "loud", "one of debug, info, warning, error"),
+        ("LOG_LEVEL", "INFO", "one of debug, info, warning, error"),
+        ("CONCURRENCY", "0", "a whole number from 1 to 512"),
+        ("MAX_CONTENT_LENGTH", "9" * 5000, "a whole number from 1 to 1073741824"),
+        ("POD_NAME", "a\r\nSet-Cookie: b", "at most 253 printable ASCII characters"),
+        ("VERSION", "v" * 254, "at most 253 printable ASCII characters"),
+        ("NODE_NAME", "\udcff", "at most 253 printable ASCII characters"),
+    ],
+)
+def test_bad_value(name, value, allowed):
+    with pytest.raises(SettingError) as error:
+        Config.from_env({name: value})
+
+    message = str(error.value)
+    assert message.startswith(f"{name}='")
+    assert message.endswith(f" is not allowed: {allowed}")
+    assert message.isascii() and message.isprintable() and len(message) < 300
+
+
+def test_secrets_are_starred():
+    @dataclass(frozen=True, kw_only=True)
+    class WithSecret(Config):
+        chaos_token: str = "geheim"
+        empty_password: str = ""
+
+    public = WithSecret().public()
+
+    assert public["CHAOS_TOKEN"] == "***"
+    assert public["EMPTY_PASSWORD"] == ""
+    assert public["PORT"] == 8000

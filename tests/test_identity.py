@@ -1,0 +1,37 @@
+import os
+import socket
+from datetime import UTC, datetime
+
+from service import create_app
+from service.config import Config
+
+
+def test_identity_in_a_pod(client):
+    identity = client.get("/api/identity").get_json()
+
+    started_at = datetime.fromisoformat(identity.pop("started_at"))
+    assert abs((datetime.now(UTC) - started_at).total_seconds()) < 60
+    assert identity == {
+        "pod": "hellopod-1",
+        "namespace": "test",
+        "node": "node-1",
+        "pod_ip": "10.0.0.1",
+        "service_account": "hellopod",
+        "version": "1.2.3",
+        "revision": "abc123",
+        "worker_pid": os.getpid(),
+        "draining": False,
+    }
+
+
+def test_identity_outside_a_cluster():
+    identity = create_app(Config.from_env({})).test_client().get("/api/identity").get_json()
+
+    assert identity["pod"] == socket.gethostname()
+    assert identity["version"]
+    assert identity["namespace"] is identity["node"] is identity["revision"] is None
+
+
+def test_every_response_names_the_pod(client):
+    for path in ("/", "/healthz", "/metrics", "/nope"):
+        assert client.get(path).headers["X-Pod-Name"] == "hellopod-1"

@@ -1,0 +1,166 @@
+import json
+import logging
+import os
+import pty
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from service.logs import LONGEST_TEXT, JsonLines, TextLines
+from tests.runtime.gunicorn_process import REPOSITORY, Gunicorn
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Gunicorn(LOG_LEVEL="debug") as gunicorn:
+        yield gunicorn
+
+
+def send(server, request: bytes) -> bytes:
+    """Send raw bytes and return the whole answer."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def access_record(server, request_id: str) -> dict:
+    server.wait_for(f'"gunicorn.access".*"request_id": "{request_id}"')
+    (record,) = [
+        record
+        for record in server.records()
+        if record["logger"] == "gunicorn.access" and record["request_id"] == request_id
+    ]
+    return record
+
+
+def test_access_record(server):
+    send(
+        server,
+        b"POST /api/echo?q=1 HTTP/1.1\r\nHost: a\r\nX-Request-ID: one\r\nUser-Agent: test\r\n"
+        b"traceparent: 00-%s-%s-01\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi"
+        % (TRACE.encode(), SPAN.encode()),
+    )
+    record = access_record(server, "one")
+
+    assert 0 <= record.pop("duration") < 5
+    assert record.pop("bytes") > 100
+    assert record.pop("time")
+    assert record == {
+        "level": "INFO",
+        "logger": "gunicorn.access",
+        "message": "POST /api/echo 200",
+        "pod": "pod-1",
+        "method": "POST",
+        "route": "/api/echo",
+        "path": "/api/echo",
+        "status": 200,
+        "request_id": "one",
+        "trace_id": TRACE,
+        "span_id": SPAN,
+        "remote_addr": "127.0.0.1",
+        "user_agent": "test",
+    }
+
+
+def test_probes_are_not_logged(server):
+    send(server, b"GET /healthz HTTP/1.0\r\nX-Request-ID: probe\r\n\r\n")
+    send(server, b"GET /after-the-probe HTTP/1.0\r\nX-Request-ID: after\r\n\r\n")
+    access_record(server, "after")
+
+    assert not any("probe" == record.get("request_id") for record in server.records())
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("quotes", b"GET /\"'\\ HTTP/1.0\r\nUser-Agent: \"\\'{}%s%(x)s\r\n"),
+        ("percent-encoded", b"GET /%0d%0a%00%1b[31m%ff%c3%28%ed%a0%80 HTTP/1.0\r\n"),
+        ("latin-1", b"GET / HTTP/1.0\r\nUser-Agent: \xff\xfe\x85\x9b\r\n"),
+        ("long", b"GET /" + b"a" * 4000 + b" HTTP/1.0\r\nUser-Agent: " + b"\xff" * 8000 + b"\r\n"),
+        ("method", b'A!$%&B /"x" HTTP/1.0\r\n'),
+    ],
+)
+def test_hostile_request(server, name, head):
+    send(server, head + f"X-Request-ID: hostile-{name}\r\n\r\n".encode())
+    record = access_record(server, f"hostile-{name}")
+
+    assert len(json.dumps(record)) < 16 * 1024
+    assert len(record["path"]) <= LONGEST_TEXT + 3
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b'GET / HTTP/1.1\r\nHost: a\r\nBad"\x00: \x1b\xff\r\n\r\n',
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b'"\x01\xff' * 3000 + b"\r\n\r\n",
+        b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n",
+        b'\x00"\xff\r\n\r\n',
+        b"GET /\xe9\x9b HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+)
+def test_malformed_request(server, request_bytes):
+    """gunicorn writes these records itself, with the client's bytes in the message."""
+    before = len(server.lines)
+    send(server, request_bytes)
+    send(server, b"GET /still-there HTTP/1.0\r\nX-Request-ID: still-there\r\n\r\n")
+    server.wait_for("still-there")
+
+    assert len(server.lines) > before
+    assert all(len(line) < 16 * 1024 for line in server.lines)
+    server.records()
+
+
+def test_application_record_has_the_ids(app, capsys):
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines(["message"]))
+    app.logger.addHandler(handler)
+    app.add_url_rule("/log", view_func=lambda: app.logger.error("seen") or "ok")
+    headers = {"X-Request-ID": "one", "traceparent": f"00-{TRACE}-{SPAN}-01"}
+    app.test_client().get("/log", headers=headers)
+    app.logger.removeHandler(handler)
+
+    record = json.loads(capsys.readouterr().err)
+    assert record == {"message": "seen", "request_id": "one", "trace_id": TRACE, "span_id": SPAN}
+
+
+def test_surrogates_and_tracebacks():
+    try:
+        raise ValueError("the cause" + "\udcff" * 20000)
+    except ValueError:
+        record = logging.LogRecord("a", logging.ERROR, "", 1, "m\udc80", (), sys.exc_info())
+    line = JsonLines(["message"], json_ensure_ascii=False).format(record)
+
+    line.encode()  # strict
+    assert json.loads(line)["message"] == "m?"
+    assert len(line) < 16 * 1024
+
+
+def test_text_has_no_escape_sequences():
+    record = logging.LogRecord("a", logging.INFO, "", 1, "GET /\x1b[31m\x9b\r", (), None)
+
+    assert TextLines("%(message)s").format(record) == r"GET /\x1b[31m\x9b\r"
+
+
+def test_text_on_a_terminal():
+    controller, terminal = pty.openpty()
+    command = [sys.executable, "-m", "gunicorn", "--config"]
+    process = subprocess.Popen(
+        [*command, "python:service.runtime.gunicorn_conf"],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], "PORT": "0"},
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    with open(controller, encoding="utf-8") as lines:
+        first, second = lines.readline(), lines.readline()
+        process.terminate()
+        process.wait(timeout=20)
+
+    assert " INFO    gunicorn.error: Starting gunicorn" in first
+    assert " settings PORT=0 LOG_LEVEL=info " in second
