@@ -1,0 +1,59 @@
+# The base by name, so that a mirror or a digest can take its place:
+#   docker build --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:... .
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS venv
+# Without pip of its own: the environment holds the locked packages and nothing else.
+RUN python -m venv --without-pip /opt/venv
+
+FROM venv AS dependencies
+COPY requirements.txt .
+RUN pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes --requirement requirements.txt
+
+FROM ${PYTHON_IMAGE} AS base
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+WORKDIR /app
+# Numeric, because runAsNonRoot cannot tell by a name that it is not root's.
+USER 10001:10001
+
+# tests/e2e as a Job in the cluster: skaffold verify.
+FROM venv AS smoke-dependencies
+COPY requirements-smoke.txt .
+RUN pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes --requirement requirements-smoke.txt
+
+FROM base AS smoke
+COPY --from=smoke-dependencies /opt/venv /opt/venv
+COPY tests/e2e tests/e2e
+CMD ["pytest", "-p", "no:cacheprovider", "tests/e2e/test_smoke.py"]
+
+# The service with its code writable and watched: skaffold dev.
+FROM dependencies AS reload-dependencies
+COPY requirements-reload.txt .
+RUN pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes --requirement requirements-reload.txt
+
+FROM base AS dev
+COPY --from=reload-dependencies /opt/venv /opt/venv
+COPY --chown=10001:10001 service service
+# A restart does not wait for requests under way: watchfiles kills what has not stopped after 5 s, the
+# master alone, and its worker would keep the port.
+ENV GRACEFUL_TIMEOUT=1
+# The whole server is started anew, not only its worker: configuring gunicorn by a module imports the
+# package in the master, and a worker forked from that has the old code.
+CMD ["watchfiles", "gunicorn --config python:service.runtime.gunicorn_conf", "/app/service"]
+
+# The service. Last, and so what `docker build .` makes.
+FROM base AS runtime
+COPY --from=dependencies /opt/venv /opt/venv
+COPY service service
+ARG VERSION=""
+ARG REVISION=""
+ENV VERSION=${VERSION} REVISION=${REVISION}
+LABEL org.opencontainers.image.title="hellopod" \
+      org.opencontainers.image.description="A Flask microservice made for Kubernetes" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+EXPOSE 8000
+CMD ["gunicorn", "--config", "python:service.runtime.gunicorn_conf"]
