@@ -1,0 +1,81 @@
+"""The manifests as `kubectl apply -k` renders them."""
+
+import os
+import shutil
+import subprocess
+from functools import cache, cached_property
+from pathlib import Path
+
+import pytest
+import yaml
+
+from service.config import Config
+
+ROOT = Path(__file__).parents[2]
+OVERLAYS = {f"k8s/overlays/{folder.name}" for folder in (ROOT / "k8s/overlays").iterdir()}
+DEV = "k8s/overlays/dev"  # a single pod that the autoscaler leaves alone
+SCALED = sorted({".", "k8s/base", *OVERLAYS} - {DEV})
+
+
+class Rendering:
+    """What one kustomization makes, and the parts of it that the tests look at."""
+
+    def __init__(self, place):
+        self.place = place
+        # Needs no network. What it warns of, such as deprecated fields, is on stderr.
+        command = ["kubectl", "kustomize", ROOT / place]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert (ran.returncode, ran.stderr) == (0, "")
+        self.objects = list(yaml.safe_load_all(ran.stdout))
+
+    def find(self, kind):
+        [found] = [item for item in self.objects if item["kind"] == kind]
+        return found
+
+    @cached_property
+    def kinds(self):
+        return {item["kind"] for item in self.objects}
+
+    @cached_property
+    def deployment(self):
+        return self.find("Deployment")["spec"]
+
+    @cached_property
+    def pod(self):
+        return self.deployment["template"]["spec"]
+
+    @cached_property
+    def container(self):
+        [only] = self.pod["containers"]
+        return only
+
+    @cached_property
+    def probes(self):
+        return {name: probe for name, probe in self.container.items() if name.endswith("Probe")}
+
+    @cached_property
+    def settings(self):
+        env = self.container["env"]
+        return Config.from_env({e["name"]: e["value"] for e in env if "value" in e})
+
+
+@cache
+def render(place):
+    if not shutil.which("kubectl") and "CI" not in os.environ:
+        pytest.skip("kubectl is not on PATH")
+    return Rendering(place)
+
+
+@pytest.fixture(params=[*SCALED, DEV])
+def rendering(request):
+    return render(request.param)
+
+
+@pytest.fixture(params=SCALED)
+def scaled(request):
+    return render(request.param)
+
+
+@pytest.fixture
+def dev():
+    return render(DEV)

@@ -1,0 +1,99 @@
+"""What the cluster, its security level and its controllers expect."""
+
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SUPPORTED = ["1.33", "1.36"]  # the oldest and the newest, as in the README
+RESTRICTED = {  # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+@pytest.mark.parametrize("version", SUPPORTED)
+def test_schema(rendering, version):
+    for item in rendering.objects:
+        kubernetes_validate.validate(item, version, strict=True)
+
+
+def test_one_name_and_namespace(rendering):
+    bare = rendering.place == "k8s/base"
+
+    assert ("Namespace" in rendering.kinds) is not bare
+    for item in rendering.objects:
+        assert item["metadata"]["name"] == "hellopod"
+        if item["kind"] == "Namespace":
+            assert item["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+        else:
+            assert item["metadata"].get("namespace") == (None if bare else "hellopod")
+
+
+def test_selectors_find_the_pods(rendering):
+    name = {"app.kubernetes.io/name": "hellopod"}
+
+    assert rendering.deployment["template"]["metadata"]["labels"].items() >= name.items()
+    assert rendering.find("Service")["spec"]["selector"] == name
+    # Exactly the name: this one is immutable.
+    assert rendering.deployment["selector"]["matchLabels"] == name
+
+
+def test_one_node_suffices(rendering):
+    [spread] = rendering.pod["topologySpreadConstraints"]
+
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+    assert spread["labelSelector"] == rendering.deployment["selector"]
+
+
+def test_restricted(rendering):
+    pod, container = rendering.pod, rendering.container
+    security = pod["securityContext"] | container["securityContext"]
+    user = f"USER {security['runAsUser']}:{security['runAsGroup']}\n"
+
+    assert security.items() >= RESTRICTED.items()
+    assert security["readOnlyRootFilesystem"] is (rendering.place != "k8s/overlays/dev")
+    assert user in (ROOT / "Dockerfile").read_text()
+    assert pod["enableServiceLinks"] is False
+    assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"])
+    assert container["resources"]["limits"].keys() == {"memory"}
+
+
+def test_no_token(rendering):
+    account = rendering.find("ServiceAccount")
+
+    assert rendering.pod["serviceAccountName"] == account["metadata"]["name"]
+    assert rendering.pod["automountServiceAccountToken"] is False
+    assert account["automountServiceAccountToken"] is False
+
+
+def test_autoscaler(scaled):
+    spec = scaled.find("HorizontalPodAutoscaler")["spec"]
+    [metric] = [metric["containerResource"] for metric in spec["metrics"]]
+    grace = scaled.pod["terminationGracePeriodSeconds"]
+
+    assert "replicas" not in scaled.deployment
+    assert spec["scaleTargetRef"].items() >= {"kind": "Deployment", "name": "hellopod"}.items()
+    assert spec["minReplicas"] == 2
+    assert metric["container"] == scaled.container["name"]
+    assert metric["name"] in scaled.container["resources"]["requests"]
+    assert all(p["periodSeconds"] > grace for p in spec["behavior"]["scaleDown"]["policies"])
+
+
+def test_disruption(scaled):
+    budget = scaled.find("PodDisruptionBudget")["spec"]
+
+    assert budget["selector"] == scaled.deployment["selector"]
+    assert budget["maxUnavailable"] == 1
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    assert scaled.deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_dev_is_one_pod(dev):
+    assert dev.deployment["replicas"] == 1
+    assert not dev.kinds & {"HorizontalPodAutoscaler", "PodDisruptionBudget"}
+    # A restart by the kubelet would throw away the synced files.
+    assert dev.probes.keys() == {"readinessProbe"}
