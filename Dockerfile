@@ -25,7 +25,7 @@ RUN pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes --
 
 FROM base AS smoke
 COPY --from=smoke-dependencies /opt/venv /opt/venv
-COPY tests/e2e tests/e2e
+COPY --chown=10001:10001 tests/e2e tests/e2e
 CMD ["pytest", "-p", "no:cacheprovider", "tests/e2e/test_smoke.py"]
 
 # The service with its code writable and watched: skaffold dev.
@@ -43,10 +43,16 @@ ENV GRACEFUL_TIMEOUT=1
 # package in the master, and a worker forked from that has the old code.
 CMD ["watchfiles", "gunicorn --config python:service.runtime.gunicorn_conf", "/app/service"]
 
+FROM ${PYTHON_IMAGE} AS code
+COPY service /app/service
+# Compiled, because a read-only root cannot keep what a start compiles; readable for everybody,
+# whatever the umask of the clone.
+RUN python -m compileall -q /app/service && chmod -R a+rX /app/service
+
 # The service. Last, and so what `docker build .` makes.
 FROM base AS runtime
 COPY --from=dependencies /opt/venv /opt/venv
-COPY service service
+COPY --from=code /app/service service
 ARG VERSION=""
 ARG REVISION=""
 ENV VERSION=${VERSION} REVISION=${REVISION}

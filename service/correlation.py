@@ -7,7 +7,7 @@ from typing import NamedTuple
 from flask import Flask, Response, request
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-# https://www.w3.org/TR/trace-context-1/#traceparent-header: version ff and ids of zeros are invalid;
+# https://www.w3.org/TR/trace-context-1/#traceparent-header: version ff and zero ids are invalid;
 # version 00 ends after the flags, a later one may go on after a dash.
 TRACEPARENT = re.compile(
     r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?"

@@ -13,14 +13,15 @@ def init_app(app: Flask) -> None:
     app.before_request(refuse_large_body)
 
 
-def problem(error: HTTPException) -> Response | HTTPException:
-    """Turn an HTTP error into application/problem+json, with the headers it came with."""
-    if error.code is None or error.code < 400:
-        return error  # a redirect, or a response somebody aborted with
+def problem(error: HTTPException) -> Response:
+    """Turn an HTTP error into application/problem+json, with the headers it came with.
+
+    Flask hands over neither redirects nor errors without a code.
+    """
     response = jsonify(
         type="about:blank", title=error.name, status=error.code, detail=error.description
     )
-    response.status_code = error.code
+    response.status_code = error.code or 500
     for name, value in error.get_headers():
         if name != "Content-Type":
             response.headers.add(name, value)  # Allow, Retry-After, WWW-Authenticate, ...

@@ -40,6 +40,13 @@ def test_answers_match_their_schema(contract, client, path):
     assert set(ok["headers"]) <= set(response.headers.keys())
 
 
+@pytest.mark.parametrize("name", ["Identity", "Echo", "Version", "Status", "Problem"])
+def test_every_property_is_promised(contract, name):
+    schema = contract["components"]["schemas"][name]
+
+    assert schema["required"] == list(schema["properties"])
+
+
 def test_problems_match_their_schema(contract, client):
     schema = contract["components"]["schemas"]["Problem"]
 
