@@ -26,7 +26,7 @@ RUN pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes --
 FROM base AS smoke
 COPY --from=smoke-dependencies /opt/venv /opt/venv
 COPY --chown=10001:10001 tests/e2e tests/e2e
-CMD ["pytest", "-p", "no:cacheprovider", "tests/e2e/test_smoke.py"]
+CMD ["pytest", "tests/e2e/test_smoke.py"]
 
 # The service with its code writable and watched: skaffold dev.
 FROM dependencies AS reload-dependencies

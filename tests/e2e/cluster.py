@@ -1,0 +1,129 @@
+"""The cluster to test on: a kind cluster of the suite's own, or a namespace on somebody else's."""
+
+import logging
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client, config
+
+from .commands import CommandFailed, run
+from .kustomization import ROOT, overlay
+
+NAME = "hellopod-e2e"
+# Every node takes from limits that the whole machine shares, with other clusters too.
+INOTIFY = "https://kind.sigs.k8s.io/docs/user/known-issues/#pod-errors-due-to-too-many-open-files"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A context of a kubeconfig file, and what is deployed there into which namespace."""
+
+    context: str
+    kubeconfig: Path | None  # None: where kubectl looks by itself
+    namespace: str
+    kustomization: Path
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """What programs need in their environment to find the context."""
+        return {"KUBECONFIG": str(self.kubeconfig)} if self.kubeconfig else {}
+
+    @property
+    def kind_name(self) -> str | None:
+        """The name by which kind knows this cluster, if it is kind's."""
+        kind, _, name = self.context.partition("kind-")
+        return name if not kind and name else None
+
+    def client(self) -> client.ApiClient:
+        """Return a client of this context's API server."""
+        file = str(self.kubeconfig) if self.kubeconfig else None
+        return config.new_client_from_config(config_file=file, context=self.context)
+
+    def kubectl(
+        self, *arguments: str | Path, namespace: str | None = "", **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run kubectl, in the suite's namespace or another; with None it finds it by itself."""
+        namespace = self.namespace if namespace == "" else namespace
+        place = ("--namespace", namespace) if namespace else ()
+        command = ("kubectl", "--context", self.context, *place, *arguments)
+        return run(*command, env=self.env, **options)
+
+    def apply(self) -> str:
+        """Apply the kustomization as a user does, without a namespace; return kubectl's lines."""
+        return self.kubectl("apply", "-k", self.kustomization, namespace=None).stdout
+
+    def delete(self) -> None:
+        """Delete what `apply` made."""
+        self.kubectl("delete", "-k", self.kustomization, namespace=None, seconds=180)
+
+    def load(self, image: str) -> None:
+        """Hand an image to the nodes, which cannot pull it from anywhere."""
+        run("kind", "load", "docker-image", image, "--name", self.kind_name or "", seconds=180)
+
+
+@contextmanager
+def own(directory: Path, image: str | None, keep: bool) -> Iterator[Cluster]:
+    """Create the suite's kind cluster and delete it in the end.
+
+    Its kubeconfig is a file of its own, so that the user's current context stays.
+    """
+    kubeconfig = directory / "kubeconfig"
+    kustomization = overlay(directory, "hellopod", image) if image else ROOT
+    delete(kubeconfig)  # what an earlier run left, that was killed or kept it
+    try:
+        create(kubeconfig)
+        yield Cluster(f"kind-{NAME}", kubeconfig, "hellopod", kustomization)
+    finally:
+        if keep:
+            log.info("kept the cluster: kind export kubeconfig --name %s", NAME)
+        else:
+            delete(kubeconfig)
+
+
+def create(kubeconfig: Path) -> None:
+    configuration = Path(__file__).with_name("kind.yaml")
+    node_image = os.environ.get("KIND_NODE_IMAGE")
+    run(
+        *("kind", "create", "cluster", "--name", NAME, "--config", configuration),
+        *("--kubeconfig", kubeconfig),
+        *(("--image", node_image) if node_image else ()),
+        seconds=600,  # with a pull of the node image
+    )
+    kubectl = ("kubectl", "--kubeconfig", kubeconfig)
+    try:
+        # kind's own --wait looks at the control plane alone, and only warns.
+        ready = ("--for=condition=Ready", "--timeout=180s")
+        run(*kubectl, "wait", "nodes", "--all", *ready, seconds=200)
+    except CommandFailed as failure:
+        failure.add_note(run(*kubectl, "get", "pods", "--all-namespaces").stdout)
+        failure.add_note(f"Logs that say 'too many open files': {INOTIFY}")
+        raise
+
+
+def delete(kubeconfig: Path) -> None:
+    run("kind", "delete", "cluster", "--name", NAME, "--kubeconfig", kubeconfig, seconds=120)
+
+
+@contextmanager
+def foreign(context: str, directory: Path, image: str | None, keep: bool) -> Iterator[Cluster]:
+    """Use a namespace of the suite's own on the user's cluster and delete it in the end."""
+    namespace = f"{NAME}-{secrets.token_hex(4)}"
+    cluster = Cluster(context, None, namespace, overlay(directory, namespace, image))
+    # Refused if it exists: after this line the namespace is ours to delete.
+    cluster.kubectl("create", "namespace", namespace, "--save-config")
+    try:
+        yield cluster
+    finally:
+        if keep:
+            log.info("kept namespace %s", namespace)
+        else:
+            arguments = ("delete", "namespace", namespace, "--ignore-not-found")
+            cluster.kubectl(*arguments, seconds=180)

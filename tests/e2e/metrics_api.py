@@ -1,0 +1,42 @@
+"""The metrics API, without which an autoscaler sees nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kubernetes import client
+
+from .app import SOON
+from .cluster import Cluster
+
+MANIFEST = (
+    "https://github.com/kubernetes-sigs/metrics-server/releases/download/v0.8.1/components.yaml"
+)
+# A kind node's kubelet signs its certificate itself.
+INSECURE = """[{"op": "add", "path": "/spec/template/spec/containers/0/args/-",
+                "value": "--kubelet-insecure-tls"}]"""
+
+
+def present(api: client.ApiClient) -> bool:
+    """Tell whether something is registered to serve the metrics API."""
+    services = client.ApiregistrationV1Api(api).list_api_service(**SOON)
+    return any(service.spec.group == "metrics.k8s.io" for service in services.items)
+
+
+@contextmanager
+def provided(cluster: Cluster, keep: bool) -> Iterator[None]:
+    """Install metrics-server's pinned release on a kind cluster without one, while in use.
+
+    On any other cluster that is its owner's decision.
+    """
+    if not cluster.kind_name or present(cluster.client()):
+        yield
+        return
+    cluster.kubectl("apply", "--filename", MANIFEST, namespace="kube-system")
+    try:
+        patch = ("deployment/metrics-server", "--type=json", f"--patch={INSECURE}")
+        cluster.kubectl("patch", *patch, namespace="kube-system")
+        yield
+    finally:
+        if not keep:
+            remove = ("delete", "--ignore-not-found", "--filename", MANIFEST)
+            cluster.kubectl(*remove, namespace="kube-system")

@@ -1,0 +1,79 @@
+"""The ways to the Service: a port-forward with curl, and other pods of the cluster."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from kubernetes import client
+
+from .app import SOON, App
+from .cluster import Cluster
+from .commands import run, running
+from .waiting import eventually
+
+# What a neighbour in the cluster runs: many requests by the Service's DNS name, each on a
+# connection of its own. Prints the names of the pods that answered.
+NEIGHBOUR = """
+import json, sys, urllib.request
+answers = [urllib.request.urlopen(sys.argv[1], timeout=10).headers["X-Pod-Name"] for _ in range(30)]
+print(json.dumps(answers))
+"""
+
+
+def test_port_forward_and_curl(app: App, cluster: Cluster) -> None:
+    place = ("--context", cluster.context, "--namespace", app.namespace)
+    command = ("kubectl", *place, "port-forward", "service/hellopod", ":80")
+    with running(*command, until=r"127\.0\.0\.1:\d+", env=cluster.env) as address:
+        curl = ("curl", "--noproxy", "*", "--fail", "--silent", "--show-error", "--max-time", "10")
+        body = run(*curl, f"http://{address[0]}/").stdout
+
+    assert body in {f"Hello from container {name}!\n" for name in app.pods()}
+
+
+@pytest.fixture
+def neighbour(app: App) -> Iterator[str]:
+    """Give the name of a pod that asks the Service from inside the cluster."""
+    core = client.CoreV1Api(app.api)
+    pod = core.create_namespaced_pod(app.namespace, neighbour_of(app), **SOON)
+    yield pod.metadata.name
+    core.delete_namespaced_pod(pod.metadata.name, app.namespace, grace_period_seconds=0, **SOON)
+
+
+def neighbour_of(app: App) -> client.V1Pod:
+    """Describe a pod with the app's image, for its Python, and without the app's labels."""
+    template = app.deployment().spec.template.spec
+    app_container = template.containers[0]
+    container = client.V1Container(
+        name="neighbour",
+        image=app_container.image,
+        image_pull_policy=app_container.image_pull_policy,
+        command=["python", "-c", NEIGHBOUR, f"http://hellopod.{app.namespace}.svc/"],
+        security_context=app_container.security_context,
+    )
+    return client.V1Pod(
+        metadata=client.V1ObjectMeta(generate_name="neighbour-"),
+        spec=client.V1PodSpec(
+            containers=[container],
+            security_context=template.security_context,
+            automount_service_account_token=False,
+            enable_service_links=False,
+            restart_policy="Never",
+        ),
+    )
+
+
+def test_reached_from_inside(app: App, neighbour: str) -> None:
+    core = client.CoreV1Api(app.api)
+
+    def neighbour_is_done() -> str:
+        pod = core.read_namespaced_pod(neighbour, app.namespace, **SOON)
+        assert pod.status.phase in ("Succeeded", "Failed")
+        return pod.status.phase
+
+    assert eventually(neighbour_is_done, seconds=60) == "Succeeded"
+
+    # Raw: the client would take the JSON for a value of its own and print it another way.
+    log = core.read_namespaced_pod_log(neighbour, app.namespace, _preload_content=False, **SOON)
+    answered = set(json.loads(log.data))
+    assert answered <= set(app.pods())
+    assert len(answered) > 1
