@@ -61,5 +61,5 @@ LABEL org.opencontainers.image.title="hellopod" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-EXPOSE 8000
+EXPOSE 8000 9000
 CMD ["gunicorn", "--config", "python:service.runtime.gunicorn_conf"]

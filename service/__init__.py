@@ -1,15 +1,23 @@
 """hellopod: a Flask microservice made for Kubernetes that says which pod answered."""
 
 import os
+from typing import TYPE_CHECKING
 
-from flask import Flask
+if TYPE_CHECKING:
+    from flask import Flask
 
-from service import api, correlation, errors, health, identity, metrics
-from service.config import Config
+    from service.config import Config
 
 
-def create_app(config: Config | None = None) -> Flask:
+def create_app(config: "Config | None" = None) -> "Flask":
     """Build an app with its own metrics registry; raises SettingError on a bad environment."""
+    # Here and not above: gunicorn's master imports this package before it handles signals, and as
+    # PID 1 it would miss a SIGTERM for as long as importing Flask takes.
+    from flask import Flask
+
+    from service import api, chaos, correlation, errors, health, identity, metrics
+    from service.config import Config
+
     config = config or Config.from_env(os.environ)
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = config.max_content_length
@@ -21,5 +29,6 @@ def create_app(config: Config | None = None) -> Flask:
     identity.init_app(app)
     errors.init_app(app)
     app.register_blueprint(api.bp)
-    app.register_blueprint(health.bp)
+    health.init_app(app)
+    chaos.init_app(app)
     return app

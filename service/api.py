@@ -9,11 +9,11 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import Rule
 
 from service import identity
+from service.config import is_secret
 
 bp = Blueprint("api", __name__)
 
 ECHOED_BYTES = 4096  # enough to recognise a body; an echo must not cost memory
-CREDENTIALS = {"Authorization", "Cookie", "Proxy-Authorization"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
@@ -54,11 +54,12 @@ def openapi() -> Response:
 def echo() -> Response:
     """Say what arrived; credentials are starred, because answers end up in logs and tickets."""
     body = request.get_data()
+    query = request.args.to_dict(flat=False)
     response = jsonify(
         method=request.method,
         path=request.path,
-        query=request.args.to_dict(flat=False),
-        headers=[[name, "***" if name in CREDENTIALS else text] for name, text in request.headers],
+        query={name: ["***"] if is_secret(name) else values for name, values in query.items()},
+        headers=[[name, "***" if is_secret(name) else text] for name, text in request.headers],
         body=body[:ECHOED_BYTES].decode(errors="replace"),
         body_bytes=len(body),
         body_truncated=len(body) > ECHOED_BYTES,

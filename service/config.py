@@ -1,47 +1,16 @@
 """Settings: environment variables, parsed once into a frozen dataclass."""
 
-import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from service.parsing import Invalid, boolean, integer, one_of, seconds, text, token
 from service.version import __version__
 
 
 class SettingError(ValueError):
     """One sentence that names the variable, its value and what is allowed."""
-
-
-class _Invalid(Exception):
-    """What a parser raises; the text says what is allowed."""
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        # int() alone also takes " 1_000 " and "+1", which nobody means.
-        if re.fullmatch("[0-9]{1,10}", text) and low <= int(text) <= high:
-            return int(text)
-        raise _Invalid(f"a whole number from {low} to {high}")
-
-    return parse
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text in choices:
-            return text
-        raise _Invalid(f"one of {', '.join(choices)}")
-
-    return parse
-
-
-def _text(value: str) -> str:
-    # These end up in response headers, where a control character would split the response; names in
-    # Kubernetes are at most 253 characters (RFC 1123 subdomain).
-    if value.isascii() and value.isprintable() and len(value) <= 253:
-        return value
-    raise _Invalid("at most 253 printable ASCII characters")
 
 
 def _setting(default: Any, parse: Callable[[str], Any], meaning: str) -> Any:
@@ -55,29 +24,68 @@ def _setting(default: Any, parse: Callable[[str], Any], meaning: str) -> Any:
 class Config:
     """All settings; each field is the environment variable of the same name in upper case."""
 
-    port: int = _setting(8000, _integer(0, 65535), "port of the service; 0 = any free one")
+    port: int = _setting(8000, integer(0, 65535), "port of the service; 0 = any free one")
+    management_port: int = _setting(
+        9000, integer(0, 65535), "port of probes and metrics; 0 = any free one"
+    )
+    metrics_on_http: bool = _setting(
+        True, boolean, "whether PORT serves /metrics too; false where clients reach it"
+    )
     log_level: str = _setting(
-        "info", _one_of("debug", "info", "warning", "error"), "least severe level that is logged"
+        "info", one_of("debug", "info", "warning", "error"), "least severe level that is logged"
     )
     max_content_length: int = _setting(
-        1024 * 1024, _integer(1, 2**30), "largest request body in bytes; a larger one gets 413"
+        1024 * 1024, integer(1, 2**30), "largest request body in bytes; a larger one gets 413"
     )
-    concurrency: int = _setting(16, _integer(1, 512), "requests served at once (threads)")
+    concurrency: int = _setting(16, integer(1, 512), "requests served at once")
+    queue_length: int = _setting(
+        32, integer(0, 4096), "requests that may wait for a slot; two rounds of CONCURRENCY"
+    )
+    queue_timeout: float = _setting(
+        0.3,
+        seconds(0.01, 60),
+        "seconds a request may wait for a slot: what is left of 1 s, in which clients give up",
+    )
+    read_timeout: float = _setting(
+        10.0, seconds(0.1, 3600), "seconds a whole request may take to arrive; then 408"
+    )
+    send_timeout: float = _setting(
+        30.0,
+        seconds(0.1, 3600),
+        "seconds a response may wait for a client that does not read, in all; then it is cut",
+    )
+    handler_timeout: float = _setting(
+        120.0,
+        seconds(0.1, 86400),
+        "seconds without a byte after which a request counts as stuck, and /healthz fails",
+    )
+    drain_seconds: int = _setting(
+        0,
+        integer(0, 3600),
+        "seconds to go on serving after SIGTERM, while clients learn to connect elsewhere; "
+        "0 where nobody does, as under docker stop",
+    )
     graceful_timeout: int = _setting(
-        30, _integer(1, 3600), "seconds that requests in flight may take to finish at a stop"
+        30, integer(1, 3600), "seconds that requests in flight may take to finish at a stop"
     )
     keepalive: int = _setting(
         75,
-        _integer(1, 3600),
+        integer(1, 3600),
         "seconds an idle connection stays open; above the idle timeout of the proxy in front",
     )
-    pod_name: str = _setting(socket.gethostname, _text, "pod name; default: the host name")
-    pod_namespace: str = _setting("", _text, "namespace of the pod")
-    pod_ip: str = _setting("", _text, "IP address of the pod")
-    node_name: str = _setting("", _text, "node the pod runs on")
-    service_account: str = _setting("", _text, "service account of the pod")
-    version: str = _setting(__version__, _text, "version of the image; default: of the source")
-    revision: str = _setting("", _text, "commit the image was built from")
+    chaos_token: str = _setting(
+        "", token, "who knows it may cause faults (/chaos/...); there are no such paths without"
+    )
+    chaos_max_seconds: float = _setting(
+        60.0, seconds(0.1, 3600), "the most seconds that a fault may take"
+    )
+    pod_name: str = _setting(socket.gethostname, text, "pod name; default: the host name")
+    pod_namespace: str = _setting("", text, "namespace of the pod")
+    pod_ip: str = _setting("", text, "IP address of the pod")
+    node_name: str = _setting("", text, "node the pod runs on")
+    service_account: str = _setting("", text, "service account of the pod")
+    version: str = _setting(__version__, text, "version of the image; default: of the source")
+    revision: str = _setting("", text, "commit the image was built from")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Config":
@@ -88,29 +96,46 @@ class Config:
         values = {}
         for setting in fields(cls):
             name = setting.name.upper()
-            if text := environ.get(name, ""):
+            if given := environ.get(name, ""):
                 try:
-                    values[setting.name] = setting.metadata["parse"](text)
-                except _Invalid as allowed:
-                    shown = _shown(name, text)
+                    values[setting.name] = setting.metadata["parse"](given)
+                except Invalid as allowed:
+                    shown = _shown(name, given)
                     raise SettingError(f"{name}={shown} is not allowed: {allowed}") from None
-        return cls(**values)
+        config = cls(**values)
+        config.check()
+        return config
+
+    def check(self) -> None:
+        """Raise SettingError for values that do not go together."""
+        if self.port == self.management_port != 0:
+            raise SettingError(
+                f"MANAGEMENT_PORT={self.management_port} is not allowed: it must differ from PORT"
+            )
+        if self.handler_timeout <= self.graceful_timeout:
+            raise SettingError(
+                f"HANDLER_TIMEOUT={self.handler_timeout:g} is not allowed: it must be above "
+                f"GRACEFUL_TIMEOUT ({self.graceful_timeout}), or a request that may still finish "
+                "gets its pod killed"
+            )
 
     def public(self) -> dict[str, Any]:
         """All settings by variable name, secrets starred."""
         shown = {}
         for setting in fields(self):
             value = getattr(self, setting.name)
-            secret = _is_secret(setting.name) and value
+            secret = value and is_secret(setting.name)
             shown[setting.name.upper()] = "***" if secret else value
         return shown
 
 
-def _is_secret(name: str) -> bool:
-    return any(word in name.lower() for word in ("secret", "token", "password"))
+def is_secret(name: str) -> bool:
+    """Tell by its name whether a setting, header or parameter holds a credential."""
+    words = ("auth", "cookie", "key", "password", "secret", "token")
+    return any(word in name.lower() for word in words)
 
 
 def _shown(name: str, text: str) -> str:
-    if _is_secret(name):
+    if is_secret(name):
         return "'***'"
     return ascii(text if len(text) <= 80 else text[:80] + "...")

@@ -1,15 +1,18 @@
 """Errors as problem details (RFC 9457)."""
 
-from flask import Flask, Response, abort, jsonify, request
-from werkzeug.exceptions import HTTPException
+from flask import Flask, abort, json, request
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.wrappers import Response
 
 
 def init_app(app: Flask) -> None:
-    """Answer every error with problem details, and refuse a body that is announced too large.
+    """Answer every error with problem details, and refuse a body that is too large.
 
     Flask logs an unhandled exception once, with its traceback, and hands it here as a plain 500.
     """
     app.register_error_handler(HTTPException, problem)
+    app.register_error_handler(ParseException, malformed_body)
     app.before_request(refuse_large_body)
 
 
@@ -18,18 +21,36 @@ def problem(error: HTTPException) -> Response:
 
     Flask hands over neither redirects nor errors without a code.
     """
-    response = jsonify(
-        type="about:blank", title=error.name, status=error.code, detail=error.description
-    )
-    response.status_code = error.code or 500
-    for name, value in error.get_headers():
-        if name != "Content-Type":
-            response.headers.add(name, value)  # Allow, Retry-After, WWW-Authenticate, ...
+    response: Response = error.get_response()
     response.content_type = "application/problem+json"
+    response.data = (
+        json.dumps(
+            {
+                "type": "about:blank",
+                "title": error.name,
+                "status": error.code,
+                "detail": error.description,
+            }
+        )
+        + "\n"
+    )
     return response
 
 
+def malformed_body(error: ParseException) -> Response:
+    """Blame the client for chunks that are none; gunicorn finds out while the app reads."""
+    return problem(BadRequest(str(error)))
+
+
 def refuse_large_body() -> None:
-    """Refuse early; Flask itself looks only when a view reads the body."""
-    if (request.content_length or 0) > (request.max_content_length or 0):
+    """Refuse before a view runs; Flask itself looks only when a view reads the body.
+
+    A chunked body does not say how long it is, and Werkzeug cuts it at the limit without a word.
+    """
+    limit = request.max_content_length or 0
+    too_large = (request.content_length or 0) > limit
+    if request.content_length is None and request.environ.get("wsgi.input_terminated"):
+        request.get_data()
+        too_large = request.environ["wsgi.input"].read(1) != b""
+    if too_large:
         abort(413)

@@ -1,10 +1,21 @@
-"""Liveness and readiness. Neither looks at a dependency: its outage is not cured by a restart."""
+"""Liveness and readiness. Neither looks at a dependency: its outage is not cured by a restart.
 
-from flask import Blueprint, Response, jsonify
+Under gunicorn the runtime answers both before Flask does; this is what they say elsewhere.
+"""
+
+from flask import Blueprint, Flask, Response, abort, current_app, jsonify
+
+from service.runtime.state import PodState, Stage
 
 bp = Blueprint("health", __name__)
 
 PATHS = ("/healthz", "/readyz")
+
+
+def init_app(app: Flask) -> None:
+    """Add the probes, and a state; the runtime puts the one of the whole pod in its place."""
+    app.extensions["pod_state"] = PodState()
+    app.register_blueprint(bp)
 
 
 @bp.get("/healthz")
@@ -15,5 +26,10 @@ def live() -> Response:
 
 @bp.get("/readyz")
 def ready() -> Response:
-    """Answer once the app is built, which is when its routes exist."""
+    """Answer once the app is built, unless it is draining or switched off."""
+    state: PodState = current_app.extensions["pod_state"]
+    if state.stage != Stage.SERVING:
+        abort(503, "Draining.")
+    if state.switched_off:
+        abort(503, "Switched off.")
     return jsonify(status="ready")

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Flask, Response, current_app
 
 from service.config import Config
+from service.runtime.state import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,6 @@ class Identity:
     revision: str | None
     worker_pid: int
     started_at: str
-    draining: bool = False
 
     @classmethod
     def of(cls, config: Config) -> "Identity":
@@ -41,8 +41,9 @@ class Identity:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields, in the order of the OpenAPI schema."""
-        return asdict(self)
+        """All fields and whether the pod is draining, in the order of the OpenAPI schema."""
+        draining = current_app.extensions["pod_state"].stage != Stage.SERVING
+        return asdict(self) | {"draining": draining}
 
 
 def current() -> Identity:

@@ -9,14 +9,15 @@ from flask import has_request_context, request
 from gunicorn.glogging import Logger
 from pythonjsonlogger.json import JsonFormatter
 
+from service import health, metrics
 from service.config import Config
 
 # A container runtime cuts lines at 16 KiB (the CRI log format), and half an object is no JSON. A
 # character takes at most 6 bytes (\u001b), so this leaves room for several long fields.
 LONGEST_TEXT = 512
-LONGEST_TRACEBACK = 8192
+LONGEST_TRACEBACK = 2048
 
-QUIET_PATHS = {"/healthz", "/readyz", "/metrics"}
+QUIET_PATHS = {metrics.PATH, *health.PATHS}
 
 
 class JsonLines(JsonFormatter):
@@ -41,12 +42,11 @@ class JsonLines(JsonFormatter):
 class TextLines(logging.Formatter):
     """One readable line a record; the settings, which JSON holds in a field, behind the message."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Format for a person at a terminal."""
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """Keep a record on its line, and a client's escape sequences from the terminal."""
         settings = getattr(record, "settings", {})
-        line = " ".join([super().format(record), *(f"{k}={v}" for k, v in settings.items())])
-        # No escape sequence of a client's making may reach a terminal.
-        return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in line)
+        line = " ".join([super().formatMessage(record), *(f"{k}={v}" for k, v in settings.items())])
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types

@@ -47,8 +47,9 @@ def test_echo_is_valid_utf8(client):
 
 
 def test_echo_stars_credentials(client):
-    headers = {"Authorization": "Bearer geheim", "Cookie": "a=geheim", "X-Plain": "shown"}
-    response = client.get("/api/echo", headers=headers)
+    names = ("Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "X-Auth-Token")
+    headers = dict.fromkeys(names, "geheim") | {"X-Plain": "shown"}
+    response = client.get("/api/echo?access_token=geheim", headers=headers)
 
     assert "geheim" not in response.text
     assert ["Authorization", "***"] in response.get_json()["headers"]

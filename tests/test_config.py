@@ -43,6 +43,7 @@ def test_frozen():
         ("LOG_LEVEL", "INFO", "one of debug, info, warning, error"),
         ("CONCURRENCY", "0", "a whole number from 1 to 512"),
         ("MAX_CONTENT_LENGTH", "9" * 5000, "a whole number from 1 to 1073741824"),
+        ("POD_NAME", " ", "at most 253 printable ASCII characters"),
         ("POD_NAME", "a\r\nSet-Cookie: b", "at most 253 printable ASCII characters"),
         ("VERSION", "v" * 254, "at most 253 printable ASCII characters"),
         ("NODE_NAME", "\udcff", "at most 253 printable ASCII characters"),
@@ -56,6 +57,30 @@ def test_bad_value(name, value, allowed):
     assert message.startswith(f"{name}='")
     assert message.endswith(f" is not allowed: {allowed}")
     assert message.isascii() and message.isprintable() and len(message) < 300
+
+
+@pytest.mark.parametrize("token", ["geheim", "geheim" * 100, "geheim-and-long-enough\n"])
+def test_bad_secret_is_not_shown(token):
+    with pytest.raises(SettingError) as error:
+        Config.from_env({"CHAOS_TOKEN": token})
+
+    assert str(error.value).startswith("CHAOS_TOKEN='***' is not allowed: ")
+    assert "geheim" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"PORT": "9000"}, "MANAGEMENT_PORT=9000 is not allowed: it must differ from PORT"),
+        ({"GRACEFUL_TIMEOUT": "120"}, "HANDLER_TIMEOUT=120 is not allowed: it must be above"),
+        ({"METRICS_ON_HTTP": "yes"}, "METRICS_ON_HTTP='yes' is not allowed: true or false"),
+        ({"QUEUE_TIMEOUT": "0"}, "QUEUE_TIMEOUT='0' is not allowed: seconds from 0.01 to 60"),
+        ({"QUEUE_TIMEOUT": "1e1"}, "QUEUE_TIMEOUT='1e1' is not allowed: seconds from 0.01 to 60"),
+    ],
+)
+def test_settings_that_do_not_go_together(settings, message):
+    with pytest.raises(SettingError, match=message):
+        Config.from_env(settings)
 
 
 def test_secrets_are_starred():

@@ -1,13 +1,12 @@
-import io
-
 import pytest
 from flask import Flask, abort, redirect, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
-from werkzeug.test import EnvironBuilder
 
 from service import create_app
 from service.config import Config
+from tests.runtime.gunicorn_process import Gunicorn
+from tests.runtime.raw import send
 
 
 @pytest.fixture
@@ -72,12 +71,48 @@ def test_redirects_are_no_problems(client):
     assert client.get("/slash").content_type != "application/problem+json"
 
 
-def test_body_of_unknown_length_is_bounded(client):
-    chunked = EnvironBuilder("/json", method="POST", content_type="application/json").get_environ()
-    chunked["wsgi.input"] = io.BytesIO(b"x" * 11)
-    chunked["wsgi.input_terminated"] = True  # as gunicorn says of a chunked body
+@pytest.fixture(scope="module")
+def server():
+    with Gunicorn(MAX_CONTENT_LENGTH="100000") as gunicorn:
+        yield gunicorn
 
-    assert client.open(chunked).status_code == 413
+
+def send_chunked(server, path, body):
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+    return send(server.port, head.encode() + b"Transfer-Encoding: chunked\r\n\r\n" + body)
+
+
+@pytest.mark.parametrize("path", ["/api/echo", "/version"])
+@pytest.mark.parametrize("size", [100_001, 200_000])
+def test_chunked_body_is_bounded(server, path, size):
+    answer = send_chunked(server, path, b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"x" * size))
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_chunked_body_at_the_limit(server):
+    answer = send_chunked(server, "/api/echo", b"186a0\r\n" + b"x" * 100_000 + b"\r\n0\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b'"body_bytes":100000' in answer
+
+
+@pytest.mark.parametrize(
+    "chunks", [b"zz\r\n\r\n", b"-2\r\n\r\n", b"2\r\nabcd\r\n", b"0\r\nX y\r\n\r\n"]
+)
+def test_malformed_chunks_are_the_clients_fault(server, chunks):
+    before = len(server.lines)
+    answer = send_chunked(server, "/api/echo", chunks)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in answer
+    assert not any('"ERROR"' in line for line in server.lines[before:])
+
+
+def test_forwarder_headers_do_not_route(server):
+    answer = send(server.port, b"GET /version HTTP/1.0\r\nSCRIPT_NAME: /version\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.0 200 ")
 
 
 def test_crash_is_logged_once_and_not_shown(client, caplog):

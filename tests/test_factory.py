@@ -23,7 +23,9 @@ def test_two_apps_count_apart(config):
 
 def test_import_starts_nothing():
     script = "import service, threading, sys; sys.exit(threading.active_count() - 1)"
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=30)
+    command = [sys.executable, "-c", script]
+    # A setting that would stop the start of an app.
+    run = subprocess.run(command, env={"PORT": "abc"}, capture_output=True, timeout=30)
 
     assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")
 

@@ -1,11 +1,13 @@
 import random
 import string
+from dataclasses import replace
 
+from gunicorn.http.errors import ParseException
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import create_app
-from service.metrics import METHODS
+from service.metrics import VERBS
 
 STATUSES = {"200", "400", "404", "405", "413"}
 
@@ -37,11 +39,11 @@ def test_random_traffic_adds_no_series(client):
 
     for _ in range(10_000):
         path = choose.choice([f"/{word()}", f"/api/{word()}", "/", "/api/echo", "/version"])
-        client.open(path, method=choose.choice([word(), *METHODS]))
+        client.open(path, method=choose.choice([word(), *VERBS]))
 
     for name in ("flask_http_request_total", "flask_http_request_duration_seconds_count"):
         labels = [dict(label_set) for label_set in values(client, name)]
-        assert {label["method"] for label in labels} <= METHODS | {"OTHER"}
+        assert {label["method"] for label in labels} <= VERBS | {"OTHER"}
         assert {label["status"] for label in labels} <= STATUSES
         rules = {label.get("url_rule") for label in labels} - {None}
         assert rules <= {"/", "/api/echo", "/version", "unmatched"}
@@ -49,14 +51,29 @@ def test_random_traffic_adds_no_series(client):
 
 
 def test_scrape_is_bounded_whatever_the_traffic(app, client):
-    """Every route with every method and, as far as it can answer so, every status."""
+    """Every route with every method and status that it answers with; one crashes, for one route."""
+    app.add_url_rule("/boom", view_func=lambda: 1 / 0)
+    malformed = {"wsgi.input": Malformed(), "wsgi.input_terminated": True}
     for rule in app.url_map.iter_rules():
-        for method in (*METHODS, "PROPFIND"):
+        for method in (*VERBS, "PROPFIND"):
             client.open(rule.rule, method=method)
+            client.open("/" + rule.rule, method=method)
+            client.open(rule.rule, method=method, environ_overrides=malformed)
             client.open(rule.rule, method=method, data=b"x" * (1024 * 1024 + 1))
             client.open(rule.rule + "/nope", method=method)
 
-    assert len(samples(client)) <= 1000
+    found = {sample.labels.get("status") for sample in samples(client)}
+    assert {"200", "400", "404", "405", "413", "500"} <= found
+    assert len(samples(client)) <= 900  # the rest of 1,000 is the runtime's
+
+
+class Malformed:
+    """A body that turns out to be none, as chunks can."""
+
+    def read(self, size=-1):
+        raise ParseException("no chunk")
+
+    readline = readinto = read
 
 
 def test_probes_and_scrapes_are_no_traffic(client):
@@ -71,6 +88,12 @@ def test_probes_and_scrapes_are_no_traffic(client):
 def test_build_info(client):
     labels = {"version": "1.2.3", "revision": "abc123"}
     assert values(client, "hellopod_build_info") == {frozenset(labels.items()): 1}
+
+
+def test_metrics_can_stay_inside(config):
+    client = create_app(replace(config, metrics_on_http=False)).test_client()
+
+    assert client.get("/metrics").status_code == 404
 
 
 def test_process_metrics(client):

@@ -35,7 +35,7 @@ def test_settings():
         default, meaning = documented[setting.name.upper()]
         assert meaning.startswith(setting.metadata["meaning"].split("; default")[0])
         if setting.default is not MISSING and setting.name != "version":
-            assert default == str(setting.default)
+            assert default == str(setting.default).lower()
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\bmake ([a-z0-9-]+)", README))))

@@ -1,1 +1,1 @@
-"""How the app is served: gunicorn, fitted to Kubernetes. Usable around any WSGI app."""
+"""How the app is served: gunicorn, fitted to Kubernetes. Only gunicorn_conf knows which app."""

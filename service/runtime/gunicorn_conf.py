@@ -2,16 +2,31 @@
 
 import logging
 import os
+import socket
 import sys
 from typing import Any
 
-from service.config import Config, SettingError
-from service.logs import GunicornLogger, logging_config
+from service.runtime import drain
+
+drain.exit_on_stop_signals()  # from here on until gunicorn has handlers of its own
+
+from service.config import Config, SettingError  # noqa: E402
+from service.logs import GunicornLogger, logging_config  # noqa: E402
+from service.runtime.state import POD  # noqa: E402
+from service.runtime.worker import PodWorker  # noqa: E402
 
 try:
     settings = Config.from_env(os.environ)
 except SettingError as error:
     sys.exit(f"hellopod: {error}")
+
+
+class Worker(PodWorker):
+    """The worker of this pod."""
+
+    config = settings
+    state = POD
+
 
 wsgi_app = "service:create_app()"
 bind = f"0.0.0.0:{settings.port}"
@@ -19,15 +34,29 @@ bind = f"0.0.0.0:{settings.port}"
 # One process a pod and many threads: replicas do the scaling. Several workers share a listener
 # unevenly (gunicorn#3433), and each would have metrics of its own.
 workers = 1
-worker_class = "gthread"
-threads = settings.concurrency
+worker_class = Worker
+# One for each slot, and as many again as requests can be taken on at once, for those that wait for
+# their own client.
+threads = 2 * settings.concurrency + settings.queue_length
+# Idle ones mostly: a thousand clients that keep theirs open, beside those being served.
+worker_connections = 1000 + threads
+# Connections that wait in the kernel, while a worker is replaced or the event loop has no CPU.
+# Short: a flood that is served in the order of its arrival, a second late, is served for nobody.
+backlog = 128
 graceful_timeout = settings.graceful_timeout
 keepalive = settings.keepalive
+# The worker's heartbeat: one that is stopped is replaced after this, within a minute.
+timeout = 30
+# The thread that serves a file waits for its client itself.
+sendfile = False
 
 # The heartbeat touches a file; on a disk, or where the root is read-only, that stalls or fails.
-worker_tmp_dir = "/dev/shm"  # noqa: S108
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 # It would write a socket into HOME at the start, which fails on a read-only root.
 control_socket_disable = True
+
+# From a peer on loopback, as a sidecar or kubectl port-forward is, these would change the path.
+forwarder_headers = ""
 
 logger_class = GunicornLogger
 logconfig_dict = logging_config(settings)
@@ -38,3 +67,31 @@ def on_starting(server: Any) -> None:
     """Log all settings once, before anything can go wrong because of one."""
     logging.captureWarnings(True)
     server.log.info("settings", extra={"settings": settings.public()})
+    # Here, once: it survives the worker, and no probe is refused while that is replaced.
+    try:
+        Worker.management_socket = socket.create_server(
+            ("0.0.0.0", settings.management_port),  # noqa: S104
+            backlog=64,
+        )
+    except OSError as problem:
+        sys.exit(f"hellopod: MANAGEMENT_PORT={settings.management_port}: {problem.strerror}")
+    port = Worker.management_socket.getsockname()[1]
+    server.log.info("Management port listening at: http://0.0.0.0:%d", port)
+    drain.protect_forks()
+
+
+def when_ready(server: Any) -> None:
+    """Take over the signals that end the pod."""
+    drain.Drain(server, POD, settings.drain_seconds)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Give the app the state of the whole pod in place of its own, if it is one of Flask's."""
+    getattr(worker.wsgi, "extensions", {})["pod_state"] = POD
+
+
+def pre_fork(server: Any, _worker: Any) -> None:
+    """Count workers, and say so when one replaces another."""
+    POD.count_spawn()
+    if POD.restarts:
+        server.log.warning("worker restart %d in this pod", POD.restarts)

@@ -72,10 +72,9 @@ def test_run_and_stop(container: str) -> None:
 def test_only_locked_packages(image: str) -> None:
     lock = (ROOT / "requirements.txt").read_text()
     locked = set(re.findall(r"^([\w.-]+)==", lock, re.MULTILINE))
-    # Werkzeug needs colorama on Windows only, and the lock holds for all platforms.
     installed = json.loads(run("docker", "run", "--rm", image, "python", "-c", PACKAGES).stdout)
 
-    assert {name.replace("_", "-") for name in installed} == locked - {"colorama"}
+    assert {name.replace("_", "-") for name in installed} == locked
 
 
 def test_adds_only_code_and_environment(image: str) -> None:

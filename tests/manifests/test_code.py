@@ -1,10 +1,17 @@
 """What must equal something in service/."""
 
-from service import create_app
+from service import create_app, metrics
 from service.config import Config
 from service.version import __version__
 
-DOWNWARD = {"POD_NAME", "POD_NAMESPACE", "POD_IP", "NODE_NAME", "SERVICE_ACCOUNT"}
+DOWNWARD = {
+    "POD_NAME": "metadata.name",
+    "POD_NAMESPACE": "metadata.namespace",
+    "POD_IP": "status.podIP",
+    "NODE_NAME": "spec.nodeName",
+    "SERVICE_ACCOUNT": "spec.serviceAccountName",
+}
+PROBES = {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
 
 
 def test_image_is_this_version(rendering):
@@ -19,25 +26,37 @@ def test_ports_and_paths(rendering):
     ports = {port["name"]: port["containerPort"] for port in rendering.container["ports"]}
     scrape = rendering.deployment["template"]["metadata"]["annotations"]
 
-    assert ports == {"http": rendering.settings.port}
+    settings = rendering.settings
+    assert ports == {"http": settings.port, "management": settings.management_port}
     assert [port["targetPort"] for port in rendering.find("Service")["spec"]["ports"]] == ["http"]
-    for probe in rendering.probes.values():
-        assert probe["httpGet"]["port"] in ports
-        assert probe["httpGet"]["path"] in routes
+    assert set(PROBES.values()) <= routes
+    for name, probe in rendering.probes.items():
+        assert probe["httpGet"] == {"path": PROBES[name], "port": "management"}
     assert scrape["prometheus.io/scrape"] == "true"
-    assert scrape["prometheus.io/port"] == str(ports["http"])
-    assert scrape["prometheus.io/path"] in routes
+    assert scrape["prometheus.io/port"] == str(ports["management"])
+    assert scrape["prometheus.io/path"] == metrics.PATH
+
+
+def test_metrics_stay_inside_in_production(rendering):
+    on_http = rendering.place != "k8s/overlays/production"
+
+    assert rendering.settings.metrics_on_http is on_http
 
 
 def test_env_names_are_settings(rendering):
-    names = {variable["name"] for variable in rendering.container["env"]}
+    env = rendering.container["env"]
+    fields = {e["name"]: e["valueFrom"]["fieldRef"]["fieldPath"] for e in env if "valueFrom" in e}
 
-    assert DOWNWARD <= names <= set(rendering.settings.public())
+    assert fields == DOWNWARD
+    assert {variable["name"] for variable in env} <= set(rendering.settings.public())
 
 
 def test_grace_period_fits_the_settings(rendering):
-    hook = rendering.container.get("lifecycle", {}).get("preStop", {"sleep": {"seconds": 0}})
-    needed = hook["sleep"]["seconds"] + rendering.settings.graceful_timeout + 5
+    settings = rendering.settings
+    needed = settings.drain_seconds + settings.graceful_timeout + 5
+
+    # A preStop hook would be part of the sum.
+    assert "lifecycle" not in rendering.container
 
     assert rendering.pod["terminationGracePeriodSeconds"] >= needed
 
@@ -46,6 +65,7 @@ def test_probe_timings(scaled):
     probes = scaled.probes
     patience = {name: p["periodSeconds"] * p["failureThreshold"] for name, p in probes.items()}
 
-    assert 30 <= patience["startupProbe"] < scaled.deployment["progressDeadlineSeconds"]
+    assert probes.keys() == PROBES.keys()
+    assert 30 <= patience["startupProbe"] < scaled.deployment["progressDeadlineSeconds"] <= 600
     assert patience["livenessProbe"] > 2 * patience["readinessProbe"]
     assert all(probe["timeoutSeconds"] >= 3 for probe in probes.values())

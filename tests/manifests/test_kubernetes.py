@@ -59,7 +59,14 @@ def test_restricted(rendering):
     assert user in (ROOT / "Dockerfile").read_text()
     assert pod["enableServiceLinks"] is False
     assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"])
-    assert container["resources"]["limits"].keys() == {"memory"}
+    resources = container["resources"]
+    assert resources["limits"].keys() == {"memory"}
+    assert resources["requests"].keys() == {"cpu", "memory"}
+    assert mebibytes(resources["requests"]) <= mebibytes(resources["limits"]) <= 512
+
+
+def mebibytes(resources):
+    return int(resources["memory"].removesuffix("Mi"))
 
 
 def test_no_token(rendering):
@@ -77,7 +84,9 @@ def test_autoscaler(scaled):
 
     assert "replicas" not in scaled.deployment
     assert spec["scaleTargetRef"].items() >= {"kind": "Deployment", "name": "hellopod"}.items()
-    assert spec["minReplicas"] == 2
+    assert spec["minReplicas"] == 2 < spec["maxReplicas"]
+    assert 50 <= metric["target"]["averageUtilization"] <= 90
+    assert spec["behavior"]["scaleUp"]["policies"]
     assert metric["container"] == scaled.container["name"]
     assert metric["name"] in scaled.container["resources"]["requests"]
     assert all(p["periodSeconds"] > grace for p in spec["behavior"]["scaleDown"]["policies"])
@@ -89,7 +98,8 @@ def test_disruption(scaled):
     assert budget["selector"] == scaled.deployment["selector"]
     assert budget["maxUnavailable"] == 1
     assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
-    assert scaled.deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    rollout = scaled.deployment["strategy"]["rollingUpdate"]
+    assert rollout["maxUnavailable"] == 0 < int(rollout["maxSurge"].removesuffix("%"))
 
 
 def test_dev_is_one_pod(dev):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -10,19 +11,24 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
+TEST_APP = "tests.runtime.app:application"
+OURS = ("--config", "python:service.runtime.gunicorn_conf")
 
 
 class Gunicorn:
-    """Starts on a free port; stop() or the end of the with block ends it."""
+    """Starts on free ports; stop() or the end of the with block ends it."""
 
-    def __init__(self, **settings: str):
-        self.environ = {"PATH": os.environ["PATH"], "PORT": "0", "POD_NAME": "pod-1"} | settings
+    def __init__(self, *arguments: str, **settings: str):
+        self.arguments = arguments or OURS
+        self.ours = self.arguments[: len(OURS)] == OURS
+        ports = {"PORT": "0", "MANAGEMENT_PORT": "0"}
+        self.environ = {"PATH": os.environ["PATH"], "POD_NAME": "pod-1"} | ports | settings
         self.lines: list[str] = []
 
-    def __enter__(self):
-        command = [sys.executable, "-m", "gunicorn", "--config"]
+    def start(self):
+        """Start the process and come back at once."""
         self.process = subprocess.Popen(
-            [*command, "python:service.runtime.gunicorn_conf"],
+            [sys.executable, "-m", "gunicorn", *self.arguments],
             cwd=REPOSITORY,
             env=self.environ,
             stdout=subprocess.PIPE,
@@ -31,8 +37,15 @@ class Gunicorn:
         )
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
-        self.port = int(self.wait_for(r"Listening at: http://0\.0\.0\.0:(\d+)"))
-        self.wait_for("Booting worker")
+
+    def __enter__(self):
+        self.start()
+        if self.ours:
+            self.management = int(
+                self.wait_for(r"Management port listening at: http://0\.0\.0\.0:(\d+)")
+            )
+        self.port = int(self.wait_for(r"\bListening at: http://[0-9.]+:(\d+)"))
+        self.worker = int(self.wait_for(r"Booting worker with pid: (\d+)"))
         return self
 
     def __exit__(self, *_):
@@ -56,11 +69,24 @@ class Gunicorn:
         """Parse what it logged so far; fails for a line that is no JSON."""
         return [json.loads(line) for line in self.lines]
 
-    def stop(self) -> int:
-        """End it as Kubernetes does; return the exit code."""
-        if self.process.returncode is None:
-            self.process.terminate()
-            self.process.wait(timeout=40)
-            self.reader.join(timeout=10)
-            self.process.stdout.close()
+    def signal(self, number: signal.Signals) -> None:
+        """Send the master a signal."""
+        self.process.send_signal(number)
+
+    def wait(self, seconds: float = 40) -> int:
+        """Return the exit code when it has ended."""
+        self.process.wait(timeout=seconds)
+        self.reader.join(timeout=10)
         return self.process.returncode
+
+    def stop(self) -> int:
+        """End it as Kubernetes does, after 20 s by force; return the exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        code = self.wait()
+        self.process.stdout.close()
+        return code

@@ -1,13 +1,15 @@
-import http.client
 import os
+import re
+import socket
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
 
 from service.config import Config
-from tests.runtime.gunicorn_process import REPOSITORY, Gunicorn
+from tests.runtime.gunicorn_process import OURS, REPOSITORY, Gunicorn
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def test_serves(server):
 
 
 def test_one_worker_many_threads(server):
-    assert server.wait_for('"message": "Using worker: gthread"')
+    assert server.wait_for('"message": "Using worker: Worker"')
     children = subprocess.run(
         ["pgrep", "--parent", str(server.process.pid)], capture_output=True, text=True, timeout=10
     )
@@ -33,21 +35,41 @@ def test_one_worker_many_threads(server):
 def test_start_logs_the_settings_once(server):
     settings = [record["settings"] for record in server.records() if "settings" in record]
 
-    assert settings == [Config(port=0, pod_name="pod-1", revision="abc123").public()]
+    assert settings == [
+        Config(port=0, management_port=0, pod_name="pod-1", revision="abc123").public()
+    ]
 
 
 def test_start_warns_of_nothing(server):
     assert {record["level"] for record in server.records()} == {"INFO"}
 
 
-def test_stop_is_quick_and_clean():
+@pytest.mark.parametrize("request_bytes", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_stop_is_quick_and_clean(request_bytes):
+    """As under docker stop, with a connection open that is idle or has never been used."""
     with Gunicorn() as gunicorn:
-        connection = http.client.HTTPConnection("127.0.0.1", gunicorn.port, timeout=10)
-        connection.request("GET", "/")
-        connection.getresponse().read()
-        connection.close()
+        with socket.create_connection(("127.0.0.1", gunicorn.port)) as connection:
+            if request_bytes:
+                connection.sendall(request_bytes)
+                assert connection.recv(65536)
+            started = time.monotonic()
 
-        assert gunicorn.stop() == 0
+            assert gunicorn.stop() == 0
+            assert time.monotonic() - started < 3
+
+
+def test_settings_reach_gunicorn():
+    command = [sys.executable, "-m", "gunicorn", *OURS, "--print-config"]
+    environ = {"PATH": os.environ["PATH"], "KEEPALIVE": "66", "GRACEFUL_TIMEOUT": "7"}
+    run = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True)
+    found = dict(re.findall(r"^(\w+) += (.*)$", run.stdout, re.MULTILINE))
+
+    config = Config()
+    assert int(found["threads"]) >= config.concurrency + config.queue_length + 8
+    assert (found["keepalive"], found["graceful_timeout"]) == ("66", "7")
+    assert found["worker_tmp_dir"] == "/dev/shm"
+    assert found["control_socket_disable"] == "True"
+    assert found["forwarder_headers"] == "[]"
 
 
 @pytest.mark.parametrize("setting", ["PORT=abc", "LOG_LEVEL=", "LOG_LEVEL=loud", "CONCURRENCY=0"])

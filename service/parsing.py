@@ -1,0 +1,67 @@
+"""What the text of a setting may be; each parser raises Invalid with what is allowed."""
+
+import re
+from collections.abc import Callable
+
+
+class Invalid(Exception):
+    """What a parser raises; the text says what is allowed."""
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """Allow whole numbers between two bounds, themselves included."""
+
+    def parse(text: str) -> int:
+        # int() alone also takes " 1_000 " and "+1", which nobody means.
+        if re.fullmatch("[0-9]{1,10}", text) and low <= int(text) <= high:
+            return int(text)
+        raise Invalid(f"a whole number from {low} to {high}")
+
+    return parse
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    """Allow decimal numbers between two bounds, themselves included."""
+
+    def parse(text: str) -> float:
+        if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) and low <= float(text) <= high:
+            return float(text)
+        raise Invalid(f"seconds from {low:g} to {high:g}, with at most three decimals")
+
+    return parse
+
+
+def boolean(text: str) -> bool:
+    """Allow true and false."""
+    if text in ("true", "false"):
+        return text == "true"
+    raise Invalid("true or false")
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Allow some words."""
+
+    def parse(text: str) -> str:
+        if text in choices:
+            return text
+        raise Invalid(f"one of {', '.join(choices)}")
+
+    return parse
+
+
+def text(value: str) -> str:
+    """Allow what a header can hold."""
+    # These end up in response headers, where a control character would split the response; names in
+    # Kubernetes are at most 253 characters (RFC 1123 subdomain).
+    if value.isascii() and value.isprintable() and value == value.strip() and len(value) <= 253:
+        return value
+    raise Invalid("at most 253 printable ASCII characters")
+
+
+def token(value: str) -> str:
+    """Allow what a request can send as a Bearer token."""
+    # RFC 6750: what may follow "Bearer ". A Secret made of a file that ends in a newline, and so
+    # fits no request, is found out here.
+    if re.fullmatch(r"[A-Za-z0-9._~+/-]{16,200}=*", value):
+        return value
+    raise Invalid("16 to 200 letters, digits and -._~+/")

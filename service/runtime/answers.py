@@ -1,0 +1,91 @@
+"""Responses that no app makes: errors, refusals and probes, as bytes ready to be sent."""
+
+import json
+import os
+import random
+import re
+from typing import Any
+
+from gunicorn import util
+
+# As service/correlation.py: harmless in a log and in a header.
+REQUEST_ID = re.compile(rb"\r\nx-request-id:[ \t]*([A-Za-z0-9._-]{1,128})[ \t]*\r\n", re.I)
+TITLES = {
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    503: "Service Unavailable",
+}
+
+
+def request_id(head: bytes | bytearray) -> str:
+    """Return the id that the client gave if it is harmless, else a new one."""
+    given = REQUEST_ID.search(head)
+    return given[1].decode() if given else os.urandom(16).hex()
+
+
+class Answers:
+    """Makes responses in the name of one pod."""
+
+    def __init__(self, pod: str) -> None:
+        self.pod = pod
+
+    def response(
+        self,
+        status: int,
+        reason: str,
+        body: bytes,
+        content_type: str,
+        *,
+        close: bool,
+        head: bytes | bytearray = b"",
+        headers: str = "",
+    ) -> bytes:
+        """Return a whole response to the request that starts with `head`."""
+        text = (
+            f"HTTP/1.1 {status} {reason}\r\n"
+            f"Date: {util.http_date()}\r\n"
+            f"Connection: {'close' if close else 'keep-alive'}\r\n"
+            f"Content-Type: {content_type}\r\n"
+            f"Content-Length: {len(body)}\r\n"
+            f"X-Pod-Name: {self.pod}\r\n"
+            f"X-Request-ID: {request_id(head)}\r\n"
+            f"{headers}\r\n"
+        ).encode("latin-1")
+        return text if head.startswith(b"HEAD ") else text + body
+
+    def json(self, status: int, value: Any, *, close: bool, head: bytes | bytearray) -> bytes:
+        """Return JSON, for probes."""
+        reason = TITLES.get(status, "OK")
+        body = json.dumps(value).encode() + b"\n"
+        return self.response(status, reason, body, "application/json", close=close, head=head)
+
+    def problem(
+        self,
+        status: int,
+        detail: str,
+        *,
+        title: str = "",
+        close: bool = True,
+        head: bytes | bytearray = b"",
+        headers: str = "",
+    ) -> bytes:
+        """Return problem details (RFC 9457)."""
+        title = title or TITLES[status]
+        problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+        if not detail:
+            del problem["detail"]
+        body = json.dumps(problem).encode() + b"\n"
+        kind = "application/problem+json"
+        return self.response(status, title, body, kind, close=close, head=head, headers=headers)
+
+    def refusal(self, head: bytes | bytearray, *, close: bool) -> bytes:
+        """Return the 503 of an overloaded pod; clients come back at different moments."""
+        headers = f"Retry-After: {random.randint(1, 3)}\r\n"  # noqa: S311
+        detail = "This pod is busy; try again."
+        return self.problem(503, detail, close=close, head=head, headers=headers)
+
+    def timeout(self, head: bytes | bytearray) -> bytes:
+        """Return the 408 for a request that did not arrive in time."""
+        return self.problem(408, "The request did not arrive in time.", head=head)

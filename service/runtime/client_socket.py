@@ -1,0 +1,114 @@
+"""A client's socket as the app's thread sees it."""
+
+import errno
+import select
+import socket
+import time
+from typing import Any
+
+
+class ClientGone(ConnectionResetError):
+    """Raised in the app's thread for a client that was too slow, and has been answered or cut."""
+
+
+class ClientSocket:
+    """Blocking calls with two bounds: a moment for the whole request, a budget for the response.
+
+    While it waits for the client, the request is parked: it holds a thread but no slot, and the
+    time does not count against the app's liveness.
+    """
+
+    def __init__(self, connection: Any, worker: Any) -> None:
+        self.connection = connection
+        self.worker = worker
+        self.raw = connection.raw
+        self.read_deadline = 0.0
+        self.patience = 0.0  # seconds left to wait for the client to read
+        self.progress = 0.0  # when the app last returned, read or sent something
+        self.parked_at: float | None = None  # waiting for the client since
+        self.answered = False  # part of a final response is out
+        self.cut = False  # no more of this client
+
+    def start(self, now: float) -> None:
+        """Begin a request."""
+        self.read_deadline = self.connection.began + self.worker.config.read_timeout
+        self.patience = self.worker.config.send_timeout
+        self.progress = now
+        self.answered = False
+
+    def recv(self, size: int) -> bytes:
+        """Read; a client that is not done by the deadline gets 408."""
+        while not self.cut:
+            try:
+                data: bytes = self.raw.recv(size)
+            except BlockingIOError:
+                self._wait(select.POLLIN, self.read_deadline - time.monotonic())
+            else:
+                self.progress = time.monotonic()
+                return data
+        if not self.answered:
+            self.worker.metrics.cut["request"] += 1
+            self.worker.give_up_client(self.connection)
+            self.answered = True
+        raise ClientGone(errno.ECONNRESET, "the request did not arrive in time")
+
+    def sendall(self, data: bytes) -> None:
+        """Send everything, or give up on a client that does not read."""
+        self.answered = self.answered or not data.startswith(b"HTTP/1.1 1")
+        rest = memoryview(data)
+        while not self.cut:
+            try:
+                rest = rest[self.raw.send(rest) :]
+            except BlockingIOError:
+                self.patience -= self._wait(select.POLLOUT, self.patience)
+            else:
+                self.progress = time.monotonic()
+                if not rest:
+                    return
+        self.worker.metrics.cut["response"] += 1
+        raise ClientGone(errno.ECONNRESET, "the client does not read the response")
+
+    send = sendall  # gunicorn sends 100 Continue with it, and ignores the result
+
+    def _wait(self, event: int, seconds: float) -> float:
+        """Wait for the client; returns the seconds it took."""
+        poll = select.poll()
+        poll.register(self.raw, event)
+        self.parked_at = started = time.monotonic()
+        self.worker.park(self.connection)
+        try:
+            if seconds <= 0 or not poll.poll(seconds * 1000):
+                self.cut = True
+        finally:
+            self.worker.admission.unpark(self.connection, time.monotonic())
+            self.parked_at = None
+        self.progress = time.monotonic()
+        return self.progress - started
+
+    def interrupt(self) -> None:
+        """Give up on the client that the app's thread is waiting for; from another thread."""
+        self.cut = True
+        try:
+            self.raw.shutdown(socket.SHUT_RDWR if self.answered else socket.SHUT_RD)
+        except OSError:
+            pass  # it has gone by itself
+
+    def closing(self) -> bool:
+        """Whether the connection is to be closed behind the present response."""
+        return self.cut or self.worker.closing()
+
+    def shutdown(self, how: int) -> None:
+        """Refuse: gunicorn would linger here, which is the event loop's business."""
+        raise OSError("the event loop closes this socket")
+
+    def close(self) -> None:
+        """Close nothing: see shutdown."""
+
+    def setblocking(self, blocking: bool) -> None:
+        """Change nothing: see Connection."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Pass on what only asks: getpeername, fileno, ..."""
+        if name in ("settimeout", "gettimeout", "sendfile"):
+            raise AttributeError(name)
+        return getattr(self.raw, name)

@@ -1,0 +1,84 @@
+"""How a pod goes: the master's answer to signals, and the fork that does not lose any."""
+
+import os
+import signal
+from typing import Any
+
+from service.runtime.state import PodState, Stage
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def leave(_sig: int, _frame: Any) -> None:
+    """Exit at once, whatever Python is in the middle of: nothing is being served yet."""
+    os._exit(0)
+
+
+def exit_on_stop_signals() -> None:
+    """Have SIGTERM and SIGINT end a process that is starting.
+
+    As PID 1 it would not even notice them: the kernel spares it the default actions.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, leave)
+
+
+def protect_forks() -> None:
+    """Keep stop signals from being lost in a new worker.
+
+    Until it has handlers of its own it has the master's, which put a signal into a queue that
+    nobody reads there; it would live until graceful_timeout.
+    """
+    master = os.getpid()
+    stop_signals = set(STOP_SIGNALS)
+
+    def in_child() -> None:
+        if os.getppid() == master:
+            exit_on_stop_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stop_signals)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, stop_signals),
+        after_in_child=in_child,
+    )
+
+
+class Drain:
+    """Replaces the master's handlers of SIGTERM and SIGINT; its own follow after `seconds`.
+
+    First SIGTERM: drain for `seconds`, then gunicorn's graceful stop. A second one, or SIGINT: the
+    graceful stop now. SIGINT after that: gunicorn's quick one.
+    """
+
+    def __init__(self, arbiter: Any, state: PodState, seconds: int) -> None:
+        self.arbiter = arbiter
+        self.state = state
+        self.seconds = seconds
+        signal.signal(signal.SIGALRM, self.on_alarm)
+        signal.signal(signal.SIGTERM, self.on_term)
+        signal.signal(signal.SIGINT, self.on_interrupt)
+
+    def on_term(self, _sig: int, _frame: Any) -> None:
+        """Drain, or go if there is nothing to drain or nobody to wait for."""
+        if self.state.stage == Stage.SERVING and self.state.booted and self.seconds:
+            self.state.stage = Stage.DRAINING
+            signal.setitimer(signal.ITIMER_REAL, self.seconds)
+        else:
+            self.go(Stage.STOPPING if self.state.stage == Stage.SERVING else Stage.LEAVING)
+
+    def on_interrupt(self, sig: int, _frame: Any) -> None:
+        """Go; for the second one gunicorn has a quick shutdown."""
+        if self.state.stage == Stage.LEAVING:
+            self.arbiter.SIG_QUEUE.put_nowait(sig)
+        self.go(Stage.LEAVING)
+
+    def on_alarm(self, _sig: int, _frame: Any) -> None:
+        """The drain is over."""
+        self.go(Stage.STOPPING)
+
+    def go(self, stage: Stage) -> None:
+        """Have gunicorn stop gracefully."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        self.state.stage = max(stage, Stage(self.state.stage))
+        self.arbiter.SIG_QUEUE.put_nowait(signal.SIGTERM)

@@ -1,0 +1,146 @@
+"""Request and response on one connection, without ever blocking: the event loop's part of it."""
+
+import selectors
+import socket
+from collections import deque
+from typing import Any
+
+from service.runtime.connection import Connection, Phase
+from service.runtime.framing import State
+
+READ_SIZE = 16384  # bytes; most requests in one call
+LONGEST_LINGER = 1 << 20  # bytes of an unwanted upload to discard while waiting for its end
+
+
+class Exchange:
+    """Reads requests whole, sends the event loop's own answers, closes as clients need it.
+
+    The worker says what to do with a request: on_request and the methods after it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.leftover: deque[Connection] = deque()  # with a next request in the buffer already
+
+    def on_request(self, connection: Connection) -> None:
+        """Deal with a request in connection.buffer, or the beginning of a large one."""
+        raise NotImplementedError
+
+    def on_slow_request(self, connection: Connection) -> None:
+        """Deal with a request that did not arrive in time."""
+        raise NotImplementedError
+
+    def on_broken_request(self, connection: Connection) -> None:
+        """Deal with a request that ended before its body did."""
+        raise NotImplementedError
+
+    def guard(self, action: Any, connection: Connection, *args: Any) -> None:
+        """Run an action; a broken connection is closed and nothing else happens."""
+        try:
+            action(connection, *args)
+        except OSError:
+            self.close(connection)
+
+    def on_event(self, connection: Connection, mask: int) -> None:
+        """Go on with a connection that can be read or written."""
+        if connection.phase in (Phase.IDLE, Phase.READING):
+            self.read(connection)
+        elif connection.phase is Phase.FLUSHING:
+            self.flush(connection)
+        elif connection.phase is Phase.LINGERING:
+            data = connection.raw.recv(READ_SIZE)
+            connection.discarded += len(data)
+            if not data or connection.discarded > LONGEST_LINGER:
+                self.close(connection)
+        else:  # being served: what the client sends now is for later
+            connection.port.watch(connection, 0)
+
+    def read(self, connection: Connection) -> None:
+        """Take what is there of a request."""
+        try:
+            data = connection.raw.recv(READ_SIZE)
+        except BlockingIOError:
+            connection.port.watch(connection, selectors.EVENT_READ)
+            return
+        if not data:
+            self.on_end(connection)
+            return
+        if connection.phase is Phase.IDLE:
+            self.begin(connection)
+        connection.buffer += data
+        self.advance(connection)
+
+    def begin(self, connection: Connection) -> None:
+        """Note that a request has begun."""
+        connection.port.move(connection, Phase.READING)
+        connection.began = connection.since
+
+    def advance(self, connection: Connection) -> None:
+        """Look how much of a request is in the buffer."""
+        if connection.phase is not Phase.READING:
+            return
+        state = connection.frame.look(connection.buffer)
+        if state in (State.COMPLETE, State.LARGE):
+            self.on_request(connection)
+            return
+        if state is State.CONTINUE and not connection.continued:
+            connection.continued = True
+            connection.raw.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection.port.watch(connection, selectors.EVENT_READ)
+
+    def on_end(self, connection: Connection) -> None:
+        """Answer half a body, which the app may not see, with 400; half a head is nothing."""
+        if connection.frame.head_end >= 0:
+            self.on_broken_request(connection)
+        else:
+            self.close(connection)
+
+    def answer(self, connection: Connection, answer: bytes, keep: bool) -> None:
+        """Send a response to the request at the start of the buffer."""
+        connection.keep = keep
+        connection.out = memoryview(answer)
+        self.flush(connection)
+
+    def flush(self, connection: Connection) -> None:
+        """Send what is left; then wait for the next request or for the end."""
+        try:
+            connection.out = connection.out[connection.raw.send(connection.out) :]
+        except BlockingIOError:
+            pass
+        if connection.out:
+            if connection.phase is not Phase.FLUSHING:
+                connection.port.move(connection, Phase.FLUSHING)
+            connection.port.watch(connection, selectors.EVENT_WRITE)
+        elif connection.keep:
+            self.reuse(connection, connection.buffer[connection.frame.end :])
+        else:
+            self.linger(connection)
+
+    def reuse(self, connection: Connection, rest: bytes | bytearray) -> None:
+        """Wait for the next request, which `rest` may hold the beginning of."""
+        connection.next_request(rest)
+        connection.port.move(connection, Phase.IDLE)
+        if rest:
+            self.begin(connection)
+            self.leftover.append(connection)
+        connection.port.watch(connection, selectors.EVENT_READ)
+
+    def linger(self, connection: Connection) -> None:
+        """Close our side, and theirs when they have (RFC 9112 section 9.6).
+
+        Nothing can get lost with a client that has said that it sends no more: close at once.
+        """
+        if connection.frame.last and connection.frame.is_complete:
+            self.close(connection)
+            return
+        connection.raw.shutdown(socket.SHUT_WR)
+        connection.port.move(connection, Phase.LINGERING)
+        connection.port.watch(connection, selectors.EVENT_READ)
+
+    def close(self, connection: Connection) -> None:
+        """Close at once."""
+        if connection.phase is Phase.CLOSED:
+            return
+        connection.port.watch(connection, 0)
+        connection.port.move(connection, Phase.CLOSED)
+        connection.raw.close()

@@ -1,0 +1,82 @@
+"""The runtime's own metrics: what no exporter inside the app can see."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import REGISTRY, CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from service.runtime.state import Stage
+
+# From a free slot to the longest wait that QUEUE_TIMEOUT allows by default, in seconds.
+QUEUE_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0)
+# From a trivial answer to a long download, in seconds.
+TOTAL_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+
+
+class RuntimeMetrics:
+    """A collector that reads the worker when it is scraped, and two histograms."""
+
+    def __init__(self, worker: Any) -> None:
+        self.worker = worker
+        self.registry: CollectorRegistry = REGISTRY
+        self.cut: Counter[str] = Counter()  # clients given up, by what they were too slow at
+        self.queue_time = Histogram(
+            "hellopod_queue_seconds",
+            "Time from a request's arrival to its slot",
+            buckets=QUEUE_BUCKETS,
+            registry=None,
+        )
+        self.total_time = Histogram(
+            "hellopod_request_total_seconds",
+            "Time from a request's arrival to the end of its response: queue, app and client",
+            buckets=TOTAL_BUCKETS,
+            registry=None,
+        )
+
+    def join(self, app: Any) -> None:
+        """Appear beside the app's metrics: in the registry it names, else in the default one."""
+        self.registry = getattr(app, "extensions", {}).get("metrics_registry", REGISTRY)
+        for collector in (self, self.queue_time, self.total_time):
+            self.registry.register(collector)
+
+    def observe(self, queued: float, total: float) -> None:
+        """Count a finished request, times in seconds."""
+        self.queue_time.observe(queued)
+        self.total_time.observe(total)
+
+    def render(self) -> tuple[bytes, str]:
+        """Return everything as text for Prometheus, and its media type."""
+        return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
+
+    def collect(self) -> Iterator[Metric]:
+        """Read the worker."""
+        worker = self.worker
+        admission = worker.admission
+        for name, text, value in (
+            ("requests_in_flight", "Requests that hold a slot", admission.running),
+            ("requests_waiting", "Requests that wait for a slot", len(admission.waiting)),
+            ("requests_parked", "Requests whose thread waits for the client", admission.parked),
+            ("concurrency_limit", "Slots", admission.limit),
+            ("connections", "Open connections of the service", worker.main.count()),
+            ("accept_backlog", "Connections the kernel holds for us", worker.backlog()),
+            ("draining", "1 once the pod was told to go", worker.state.stage != Stage.SERVING),
+        ):
+            yield GaugeMetricFamily(f"hellopod_{name}", text, value=value)
+        yield CounterMetricFamily(
+            "hellopod_worker_restarts", "Workers replaced in this pod", value=worker.state.restarts
+        )
+        shed = CounterMetricFamily(
+            "hellopod_requests_shed", "Requests refused with 503", labels=["reason"]
+        )
+        for reason in ("full", "timeout"):
+            shed.add_metric([reason], admission.refused[reason])
+        yield shed
+        cut = CounterMetricFamily(
+            "hellopod_clients_cut", "Clients given up for being too slow", labels=["at"]
+        )
+        for at in ("request", "response"):
+            cut.add_metric([at], self.cut[at])
+        yield cut

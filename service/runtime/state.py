@@ -1,0 +1,67 @@
+"""What master and worker share: a few bytes of memory that outlive the worker."""
+
+import mmap
+import struct
+from enum import IntEnum
+
+
+class Stage(IntEnum):
+    """How far the pod is on its way out."""
+
+    SERVING = 0
+    DRAINING = 1  # serves everything, but asks each client to connect elsewhere
+    STOPPING = 2  # takes no new connection and finishes what is in flight
+    LEAVING = 3  # as STOPPING, and does not wait for idle clients either
+
+
+class PodState:
+    """Create it in the master, before the fork. Single bytes, so that no lock is needed."""
+
+    _STAGE, _BOOTED, _UNREADY = range(3)
+    _SPAWNED = struct.Struct("@Q")
+    _SPAWNED_AT = 8
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 16)
+
+    @property
+    def stage(self) -> int:
+        """The Stage; only the master moves it, only forward."""
+        return self._memory[self._STAGE]
+
+    @stage.setter
+    def stage(self, stage: Stage) -> None:
+        self._memory[self._STAGE] = stage
+
+    @property
+    def booted(self) -> bool:
+        """Whether a worker has ever got as far as serving."""
+        return bool(self._memory[self._BOOTED])
+
+    @booted.setter
+    def booted(self, booted: bool) -> None:
+        self._memory[self._BOOTED] = booted
+
+    @property
+    def switched_off(self) -> bool:
+        """The readiness switch, for the whole pod."""
+        return bool(self._memory[self._UNREADY])
+
+    @switched_off.setter
+    def switched_off(self, off: bool) -> None:
+        self._memory[self._UNREADY] = off
+
+    @property
+    def restarts(self) -> int:
+        """How many workers were started in place of another."""
+        spawned: int = self._SPAWNED.unpack_from(self._memory, self._SPAWNED_AT)[0]
+        return max(0, spawned - 1)
+
+    def count_spawn(self) -> None:
+        """Count a worker; the master's business."""
+        spawned = self._SPAWNED.unpack_from(self._memory, self._SPAWNED_AT)[0]
+        self._SPAWNED.pack_into(self._memory, self._SPAWNED_AT, spawned + 1)
+
+
+# The one of this pod: gunicorn's master imports this module before it forks.
+POD = PodState()

@@ -1,0 +1,140 @@
+"""gunicorn's threaded worker; its event loop keeps slow clients and overload off the threads.
+
+accept -> Exchange reads -> Frame: whole? -> Admission: slot? -> thread: gunicorn's parser, app
+                                                 no: 503          response -> Exchange: next
+"""
+
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+from service.runtime.connection import Connection, Phase
+from service.runtime.dispatch import Dispatch
+from service.runtime.drain import leave
+from service.runtime.errors import as_problem
+from service.runtime.port import Port
+from service.runtime.state import PodState, Stage
+
+# The interpreter's default is 5 ms: so long each thread that computes goes on before the event loop
+# gets its turn, several times for each request. Less than this was no better, and cost throughput.
+SWITCH_INTERVAL = 0.0005  # seconds
+BEAT = 1.0  # seconds between two heartbeats for the master
+BUFFER_LIMIT = 65536  # bytes of a request that the event loop reads itself: heads, small bodies
+MANAGEMENT_CONNECTIONS = 64  # a kubelet, a few Prometheus servers, and some that hang
+LAST_IDLE = 1.0  # seconds a stopping worker waits for what idle clients may be sending already
+LAST_ACCEPTS = 64  # rounds of accepting at the stop, should somebody flood it
+
+
+class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """One a pod. gunicorn_conf sets the class attributes."""
+
+    config: Any  # service.config.Config, or anything with the runtime's settings
+    state: PodState
+    management_socket: socket.socket
+    buffer_limit = BUFFER_LIMIT
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Refuse what the event loop does not speak: TLS and HTTP/2 end at the ingress."""
+        if cfg.is_ssl or cfg.proxy_protocol != "off" or "h2" in cfg.http_protocols:
+            sys.exit("PodWorker speaks plain HTTP/1.1 only: no TLS, HTTP/2 or PROXY protocol")
+
+    def init_process(self) -> None:
+        """Build everything that must not exist before the fork, then load the app and run."""
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        self.main = Port(self.sockets, self.cfg.worker_connections)
+        self.management = Port([self.management_socket], MANAGEMENT_CONNECTIONS)
+        self.idle_timeout = self.cfg.keepalive
+        self.init_dispatch()
+        super().init_process()
+
+    def run(self) -> None:
+        """Serve until told to stop, then finish."""
+        self.metrics.join(self.wsgi)
+        self.main.watch_pipe(self.method_queue.fileno(), self.method_queue.run_callbacks)
+        self.main.watch_pipe(self.management.poller.fileno(), self.serve_management)
+        self.taking = True
+        self.main.accept(True)
+        self.management.accept(True)
+        self.state.booted = True
+        beat = 0.0
+        while self.alive:
+            if time.monotonic() - beat > BEAT:
+                beat = time.monotonic()
+                self.notify()
+                if not self.is_parent_alive():
+                    break
+            self.turn()
+            self.make_way()
+        self.stop()
+
+    def stop(self) -> None:
+        """Take what the kernel has accepted already, finish what is in flight, and leave."""
+        self.log.info("stopping, %d requests in flight", self.admission.running)
+        for listener in self.sockets:
+            for _ in range(LAST_ACCEPTS):
+                if self.accept(self.main, listener):
+                    break
+        self.taking = False
+        self.main.accept(False)
+        for listener in self.sockets:
+            listener.close()
+        self.idle_timeout = LAST_IDLE
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        while self.main.count() and time.monotonic() < deadline:
+            if self.state.stage == Stage.LEAVING:
+                self.idle_timeout = 0
+            self.notify()
+            self.turn()
+            self.make_way()
+        if cut := len(self.main.held[Phase.ACTIVE]):
+            self.log.warning("%d requests were cut by graceful_timeout", cut)
+        self.tpool.shutdown(wait=False, cancel_futures=True)
+
+    def closing(self) -> bool:
+        """Whether clients are to connect elsewhere."""
+        return not self.alive or self.state.stage != Stage.SERVING
+
+    def backlog(self) -> int:
+        """How many connections the kernel has accepted for us, that we have not taken."""
+        return sum(listener.get_backlog() for listener in self.sockets)
+
+    def handle_request(self, req: Any, conn: Connection) -> Any:
+        """Do not send 100 Continue twice. In the pool."""
+        if conn.continued:
+            req._expected_100_continue = False
+        return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer gunicorn's own errors in our form, if an answer is possible. In the pool."""
+        handle = super().handle_error
+        problem = as_problem(
+            self.answers, client.connection.request, exc, lambda page: handle(req, page, addr, exc)
+        )
+        try:
+            if not client.answered:
+                client.sendall(problem)
+        except OSError:
+            self.log.debug("the client is gone")
+
+    def give_up_client(self, connection: Connection) -> None:
+        """Tell a client that did not finish its request, if it listens. In the pool."""
+        try:
+            connection.raw.send(self.answers.timeout(connection.request))
+        except OSError:
+            self.log.debug("the client is gone")
+
+    def init_signals(self) -> None:
+        """Leave SIGINT to the master: a terminal sends it to both."""
+        super().init_signals()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Stop; at once if there is nothing to finish yet."""
+        if not self.booted:
+            leave(sig, frame)
+        super().handle_exit(sig, frame)

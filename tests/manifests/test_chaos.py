@@ -1,0 +1,38 @@
+"""The component that switches the /chaos endpoints on, in an overlay as a user writes one."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def chaos_token(objects):
+    [deployment] = [item for item in objects if item["kind"] == "Deployment"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    return {variable["name"]: variable for variable in container["env"]}.get("CHAOS_TOKEN")
+
+
+def test_off_unless_chosen(rendering):
+    assert chaos_token(rendering.objects) is None
+
+
+def test_token_comes_from_the_secret(tmp_path):
+    def relative(place):
+        return os.path.relpath(ROOT / place, tmp_path)
+
+    overlay = {
+        "resources": [relative("k8s/base")],
+        "components": [relative("k8s/components/chaos")],
+        "secretGenerator": [{"name": "hellopod-chaos", "literals": ["token=" + "x" * 32]}],
+    }
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(overlay))
+    ran = subprocess.run(["kubectl", "kustomize", tmp_path], capture_output=True, check=True)
+    objects = list(yaml.safe_load_all(ran.stdout))
+
+    [secret] = [item for item in objects if item["kind"] == "Secret"]
+    reference = {"key": "token", "name": secret["metadata"]["name"]}
+    assert chaos_token(objects)["valueFrom"] == {"secretKeyRef": reference}

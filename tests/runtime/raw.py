@@ -1,0 +1,80 @@
+"""Clients that speak in bytes."""
+
+import json
+import socket
+import time
+
+
+def connect(port: int, timeout: float = 10) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=timeout)
+
+
+def read_all(sock: socket.socket, quiet: float = 10) -> bytes:
+    """Read until the end, or until nothing came for `quiet` seconds."""
+    sock.settimeout(quiet)
+    data = b""
+    try:
+        while piece := sock.recv(65536):
+            data += piece
+    except (TimeoutError, ConnectionResetError):
+        pass
+    return data
+
+
+def send(port: int, request: bytes) -> bytes:
+    """Send raw bytes and then nothing more; return the whole answer."""
+    with connect(port) as sock:
+        sock.sendall(request)
+        sock.shutdown(socket.SHUT_WR)
+        return read_all(sock)
+
+
+def read_response(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Read one response with a Content-Length."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = sock.recv(65536)
+        assert piece, f"the connection ended after {data!r}"
+        data += piece
+    head, _, body = data.partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    while len(body) < int(headers["content-length"]):
+        body += sock.recv(65536)
+    return int(status.split()[1]), headers, body
+
+
+def get(port: int, path: str, headers: str = "", timeout: float = 10):
+    """Ask on a connection of its own."""
+    with connect(port, timeout) as sock:
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n".encode())
+        return read_response(sock)
+
+
+def is_problem(status: int, headers: dict[str, str], body: bytes) -> bool:
+    """Whether it is problem details with the headers that every response has."""
+    problem = json.loads(body)
+    return (
+        headers["content-type"] == "application/problem+json"
+        and problem["status"] == status
+        and headers["x-pod-name"] == "pod-1"
+        and bool(headers["x-request-id"])
+    )
+
+
+def metric(port: int, name: str) -> float:
+    """Return the value of a sample on the management port."""
+    _, _, text = get(port, "/metrics")
+    for line in text.decode().splitlines():
+        if line.startswith(name + " "):
+            return float(line.split()[-1])
+    raise AssertionError(f"no {name}")
+
+
+def eventually(check, seconds: float = 10):
+    """Return what check() returns as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while not (result := check()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert result
+    return result

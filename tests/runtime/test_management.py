@@ -1,0 +1,215 @@
+"""Probes and metrics: truthful, and answered whatever the service is busy with."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.runtime.gunicorn_process import OURS, REPOSITORY, TEST_APP, Gunicorn
+from tests.runtime.load import percentile
+from tests.runtime.raw import connect, eventually, get, is_problem, metric, read_all, read_response
+
+BOUND = 2  # HANDLER_TIMEOUT of these tests, in seconds
+
+
+@pytest.fixture(scope="module")
+def server():
+    settings = {"HANDLER_TIMEOUT": str(BOUND), "GRACEFUL_TIMEOUT": "1", "CONCURRENCY": "4"}
+    with Gunicorn(*OURS, TEST_APP, **settings) as gunicorn:
+        yield gunicorn
+
+
+def live(server):
+    return get(server.management, "/healthz")[0] == 200
+
+
+@contextlib.contextmanager
+def requests(server, path, count=1):
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(connect(server.port)) for _ in range(count)]
+        for sock in socks:
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        yield socks
+
+
+def test_endpoints(server):
+    assert eventually(lambda: get(server.management, "/readyz")[2] == b'{"status": "ready"}\n')
+    assert get(server.management, "/healthz")[2] == b'{"status": "ok"}\n'
+    status, headers, body = get(server.management, "/metrics")
+    assert (status, headers["content-type"].split(";")[0]) == (200, "text/plain")
+    assert b"hellopod_concurrency_limit 4.0" in body
+    assert get(server.management, "/healthz?verbose")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+        (b"POST /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        (b"\xff\xff\r\n\r\n", 405),
+    ],
+)
+def test_nothing_else_is_served_there(server, request_bytes, status):
+    with connect(server.management) as sock:
+        sock.sendall(request_bytes)
+        answer = read_response(sock)
+        assert answer[0] == status
+        assert is_problem(*answer)
+
+
+def test_keep_alive_and_head(server):
+    with connect(server.management) as sock:
+        sock.sendall(b"HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+        sock.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        answer = read_all(sock)
+    assert answer.count(b"HTTP/1.1 200 OK") == 3
+    assert answer.count(b'{"status": "ok"}') == 1
+
+
+def test_clients_that_hang_do_not_keep_others_out(server):
+    with contextlib.ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(connect(server.management)).sendall(b"GET /metrics HTTP")
+        times = []
+        for _ in range(50):
+            started = time.monotonic()
+            assert live(server)
+            times.append(time.monotonic() - started)
+    assert percentile(times, 0.5) < 0.05
+
+
+def test_busy_is_alive(server):
+    """All slots are taken all the time, each by a request that returns in time."""
+    load = [sys.executable, "-m", "tests.runtime.load", str(server.port)]
+    command = [*load, "/wait/0.8", "closed", "4", "4"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            assert live(server)
+            time.sleep(0.05)
+
+
+def test_stuck_is_not_alive_until_it_goes_on(server):
+    eventually(lambda: metric(server.management, "hellopod_requests_in_flight") == 0)
+    with requests(server, f"/wait/{BOUND + 2}"):
+        time.sleep(BOUND - 0.5)
+        assert live(server)
+        eventually(lambda: get(server.management, "/healthz")[0] == 503, 2)
+        assert get(server.port, "/healthz")[0] == 503
+        assert get(server.management, "/readyz")[0] == 200
+        eventually(lambda: live(server), 4)
+
+
+def test_a_slow_stream_is_alive(server):
+    with requests(server, f"/stream/{BOUND * 3}/1") as (sock,):
+        end = time.monotonic() + BOUND * 3
+        while time.monotonic() < end:
+            assert live(server)
+            time.sleep(0.1)
+        body = read_all(sock, quiet=1).partition(b"\r\n\r\n")[2]
+        assert body.count(b"x") == BOUND * 3
+
+
+def test_a_slow_reader_and_a_slow_sender_are_no_reason_to_restart(server):
+    with requests(server, "/large/400") as (_,), connect(server.port) as upload:
+        upload.sendall(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n")
+        upload.sendall(b"x" * 300000)
+        eventually(lambda: metric(server.management, "hellopod_requests_parked") == 2)
+        end = time.monotonic() + BOUND * 2
+        while time.monotonic() < end:
+            assert live(server)
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def control():
+    """An idle server beside the busy one: what it takes to answer is the machine's doing."""
+    with Gunicorn(*OURS, TEST_APP) as gunicorn:
+        yield gunicorn
+
+
+@pytest.mark.parametrize("port", ["port", "management"])
+def test_probes_are_answered_while_threads_compute(server, control, port):
+    """The slots are full of requests that use the CPU. The bound of 50 ms is a promise."""
+    for _ in range(3):
+        times, noise = probe_under_load(server, getattr(server, port), control.management)
+        print(
+            f"{port}: /healthz p50 {percentile(times, 0.5):.4f} s, "
+            f"p99 {percentile(times, 0.99):.4f} s; "
+            f"of an idle server p99 {percentile(noise, 0.99):.4f} s"
+        )
+        if percentile(times, 0.99) <= 0.05 + percentile(noise, 0.99):
+            break
+    else:
+        pytest.fail("/healthz took too long")
+
+
+def probe_under_load(server, port, control_port):
+    load = [sys.executable, "-m", "tests.runtime.load", str(server.port)]
+    command = [*load, "/burn/0.05", "closed", "8", "4"]
+    times, noise = [], []
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL) as process:
+        time.sleep(0.5)
+        while process.poll() is None:
+            for asked, found in ((port, times), (control_port, noise)):
+                started = time.monotonic()
+                assert get(asked, "/healthz")[0] == 200
+                found.append(time.monotonic() - started)
+            time.sleep(0.01)
+    return times, noise
+
+
+def test_a_killed_worker_is_replaced_and_nothing_that_waits_is_lost():
+    with Gunicorn(*OURS, TEST_APP) as server:
+        eventually(lambda: live(server))
+        os.kill(server.worker, signal.SIGKILL)
+        started = time.monotonic()
+        assert live(server)
+        assert get(server.port, "/do")[0] == 200
+        assert time.monotonic() - started < 2
+        assert metric(server.management, "hellopod_worker_restarts_total") == 1
+        assert server.wait_for("worker restart 1 in this pod")
+        assert server.stop() == 0
+
+
+@pytest.mark.slow
+def test_a_stopped_worker_is_replaced_within_a_minute():
+    with Gunicorn(*OURS, TEST_APP) as server:
+        eventually(lambda: live(server))
+        os.kill(server.worker, signal.SIGSTOP)
+        started = time.monotonic()
+        with connect(server.port, timeout=60) as sock:
+            sock.sendall(b"GET /do HTTP/1.0\r\n\r\n")
+            assert read_all(sock, quiet=60).startswith(b"HTTP/1.")
+        assert time.monotonic() - started < 60
+
+
+def test_readiness_switch_holds_for_the_pod_and_survives_the_worker():
+    with Gunicorn(*OURS, "tests.runtime.switch_app:application") as server:
+        eventually(lambda: get(server.management, "/readyz")[0] == 200)
+        assert get(server.port, "/off")[0] == 200
+        assert get(server.management, "/readyz")[0] == 503
+        os.kill(server.worker, signal.SIGKILL)
+        eventually(lambda: live(server))
+        assert get(server.management, "/readyz")[0] == 503
+        assert get(server.port, "/on")[0] == 200
+        assert get(server.management, "/readyz")[0] == 200
+
+
+def test_not_ready_before_the_app_is_loaded():
+    with Gunicorn(*OURS, "tests.runtime.slow_app:application") as server:
+        with connect(server.management, timeout=1) as sock:
+            sock.sendall(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert read_all(sock, quiet=1) == b""  # a probe that times out has failed
+        eventually(lambda: get(server.management, "/readyz")[0] == 200)
+
+
+def test_a_taken_management_port_is_one_sentence(server):
+    taken = Gunicorn(*OURS, TEST_APP, MANAGEMENT_PORT=str(server.management))
+    taken.start()
+    assert taken.wait() == 1
+    assert taken.stop() == 1
+    assert f"hellopod: MANAGEMENT_PORT={server.management}: " in taken.lines[-1]
