@@ -10,7 +10,7 @@ IMAGE ?= hellopod:$(VERSION)
 PYTHON_IMAGE ?= python:3.13-slim
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix e2e image lock clean
+.PHONY: help run test check fix e2e e2e-full image lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -33,6 +33,9 @@ fix: $(VENV)/dev ## Format, and mend what the linter can
 
 e2e: $(VENV)/dev ## Prove the promises on a kind cluster of its own
 	$(VENV)/bin/pytest tests/e2e $(PYTEST)
+
+e2e-full: $(VENV)/dev ## The same at full length: load of minutes, each event three times
+	HELLOPOD_E2E_FULL=1 $(VENV)/bin/pytest tests/e2e $(PYTEST)
 
 image: ## Build the image
 	docker build --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \

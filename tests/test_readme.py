@@ -48,6 +48,11 @@ def test_kustomizations_exist(path):
     assert (REPOSITORY / path / "kustomization.yaml").is_file()
 
 
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`(tests/[\w/]+\.py)`", README))))
+def test_proofs_exist(path):
+    assert "\ndef test_" in (REPOSITORY / path).read_text()
+
+
 def test_images_are_this_version():
     assert set(re.findall(r"hellopod:(\d[\w.]*)", README)) == {__version__}
 

@@ -21,7 +21,7 @@ TITLES = {
 
 def request_id(head: bytes | bytearray) -> str:
     """Return the id that the client gave if it is harmless, else a new one."""
-    given = REQUEST_ID.search(head)
+    given = REQUEST_ID.search(head, 0, head.find(b"\r\n\r\n") + 2)
     return given[1].decode() if given else os.urandom(16).hex()
 
 

@@ -81,8 +81,8 @@ class ClientSocket:
                 self.cut = True
         finally:
             self.worker.admission.unpark(self.connection, time.monotonic())
+            self.progress = time.monotonic()
             self.parked_at = None
-        self.progress = time.monotonic()
         return self.progress - started
 
     def interrupt(self) -> None:

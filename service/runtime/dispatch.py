@@ -108,11 +108,10 @@ class Dispatch(EventLoop):
         if connection not in self.uploads:
             return
         self.uploads.remove(connection)
-        while self.held:
+        while self.held and len(self.uploads) < self.config.concurrency:
             following = self.held.popleft()
             if following.phase is Phase.READING:
                 self.guard(self.on_request, following)
-                return
 
     def start(self, connection: Connection) -> None:
         """Give a connection that has a slot a thread. Any thread may call this."""
@@ -140,6 +139,7 @@ class Dispatch(EventLoop):
                 done = time.monotonic()
                 self.metrics.observe(started - connection.arrived, done - connection.arrived)
                 following = self.admission.leave(connection, done)
+                connection.meter.end()
                 if following is not None:
                     self.activate(following)
                 self.method_queue.defer(self.finish, connection)

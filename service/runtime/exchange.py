@@ -18,6 +18,8 @@ class Exchange:
     The worker says what to do with a request: on_request and the methods after it.
     """
 
+    log: Any  # of gunicorn's worker
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.leftover: deque[Connection] = deque()  # with a next request in the buffer already
@@ -35,10 +37,13 @@ class Exchange:
         raise NotImplementedError
 
     def guard(self, action: Any, connection: Connection, *args: Any) -> None:
-        """Run an action; a broken connection is closed and nothing else happens."""
+        """Run an action; whatever goes wrong costs this connection and not the worker."""
         try:
             action(connection, *args)
         except OSError:
+            self.close(connection)
+        except Exception:
+            self.log.exception("closing a connection")
             self.close(connection)
 
     def on_event(self, connection: Connection, mask: int) -> None:

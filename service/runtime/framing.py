@@ -8,14 +8,20 @@ from enum import Enum
 
 # For a head in lower case. RFC 9112 section 6: what decides how a body is delimited; RFC 9110
 # section 10.1.1: Expect, which HTTP/1.0 does not know.
-CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n)")
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*(?=\r\n)")
 TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r]*)(?=\r\n)")
-EXPECT = re.compile(rb" http/1\.1\r\n(?:.+\r\n)*?expect:[ \t]*100-continue[ \t]*\r\n")
-LAST = re.compile(rb" http/1\.0\r\n(?!(?:.+\r\n)*connection:)|\r\nconnection:[ \t]*close[ \t]*\r\n")
-PLAIN = re.compile(rb"[a-z]+ [!-~]+ http/1\.1\r\n")
+# All of these begin with a literal, so that no head makes a search slow.
+EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n")
+CONNECTION = re.compile(rb"\r\nconnection:")
+CLOSE = re.compile(rb"\r\nconnection:[ \t]*close[ \t]*\r\n")
+FOLDED = re.compile(rb"\r\n[ \t]")
+PLAIN = re.compile(rb"(?!connect )[a-z]+ [!-~]+ http/1\.1\r\n")
 BARE_LF = re.compile(rb"(?<!\r)\n")
-CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,16})[^\r\n]*\r\n")
-LONGEST_CHUNK_LINE = 1024  # bytes; the parser decides about longer ones
+CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]+)[^\r\n]*\r\n")
+LONGEST_CHUNK_LINE = 8190  # bytes, gunicorn's limit too: the parser refuses longer ones
+LONGEST_NUMBER = (
+    16  # digits: of more than that the first ones tell that it is too large for a buffer
+)
 
 
 class State(Enum):
@@ -70,13 +76,18 @@ class Frame:
         head = bytes(buffer[start : self.head_end]).lower()
         lengths = CONTENT_LENGTH.findall(head)
         codings = TRANSFER_ENCODING.findall(head)
-        self._expects_continue = EXPECT.search(head) is not None
+        line = head.partition(b"\r\n")[0]
+        self._expects_continue = line.endswith(b" http/1.1") and EXPECT.search(head) is not None
         self._chunked = bool(codings) and b"chunked" in codings[-1] and not lengths
         if not self._chunked:
-            self.end = self.head_end + (int(lengths[0]) if lengths and not codings else 0)
-        self.last = LAST.search(head) is not None
+            self.end = self.head_end + (_number(lengths[0]) if lengths and not codings else 0)
+        self.last = CLOSE.search(head) is not None or (
+            line.endswith(b" http/1.0") and not CONNECTION.search(head)
+        )
         self.reusable = (
-            PLAIN.match(head) is not None
+            start == 0
+            and PLAIN.match(head) is not None
+            and not FOLDED.search(head)
             and head.count(b"content-length") == len(lengths) <= 1
             and b"transfer-encoding" not in head
             and head.count(b"\r") == head.count(b"\n") == head.count(b"\r\n")
@@ -97,10 +108,11 @@ class Frame:
     def _walk_chunks(self, buffer: bytearray) -> bool:
         """Go from chunk to chunk; False if they are malformed."""
         while size := CHUNK_SIZE.match(buffer, self._searched):
-            if int(size[1], 16) == 0:
+            length = _number(size[1], 16)
+            if length == 0:
                 self._find_trailers_end(buffer, size.end())
                 return True
-            after = size.end() + int(size[1], 16) + 2
+            after = size.end() + length + 2
             if after > len(buffer):
                 if after > self.limit:
                     self.end = after  # at the least
@@ -120,3 +132,7 @@ class Frame:
 
 def _start(buffer: bytearray) -> int:
     return 2 if buffer.startswith(b"\r\n") else 0  # one empty line may come first (RFC 9112 2.2)
+
+
+def _number(digits: bytes, base: int = 10) -> int:
+    return int(digits.lstrip(b"0")[:LONGEST_NUMBER] or b"0", base)

@@ -40,9 +40,10 @@ worker_class = Worker
 threads = 2 * settings.concurrency + settings.queue_length
 # Idle ones mostly: a thousand clients that keep theirs open, beside those being served.
 worker_connections = 1000 + threads
-# Connections that wait in the kernel, while a worker is replaced or the event loop has no CPU.
-# Short: a flood that is served in the order of its arrival, a second late, is served for nobody.
-backlog = 128
+# Connections that wait in the kernel, while a worker is replaced or the event loop has no CPU. The
+# event loop takes and refuses thousands a second; a shorter queue overflows before it gets there,
+# and each client that is dropped waits a second for its next try.
+backlog = 1024
 graceful_timeout = settings.graceful_timeout
 keepalive = settings.keepalive
 # The worker's heartbeat: one that is stopped is replaced after this, within a minute.

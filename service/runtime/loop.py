@@ -53,12 +53,9 @@ class EventLoop(Exchange):
         """Take new connections, at the expense of idle ones if need be; False if more may wait."""
         accept, address = port.sources[listener]
         for _ in range(ACCEPT_AT_ONCE):
-            if port.count() >= port.limit:
-                expendable = port.expendable()
-                if expendable is None:
-                    port.accept(False)
-                    return True
-                self.give_up(expendable)
+            if not port.has_room():
+                port.accept(False)
+                return True
             try:
                 raw, client = accept()
             except (BlockingIOError, ConnectionAbortedError):
@@ -67,6 +64,9 @@ class EventLoop(Exchange):
                 port.resume_at = time.monotonic() + LONGEST_SLEEP
                 port.accept(False)
                 return True
+            if port.count() >= port.limit and (expendable := port.expendable()):
+                self.give_up(expendable)
+                self.close(expendable)  # no lingering: its place is taken
             connection = Connection(self, port, raw, client, address)
             port.move(connection, Phase.IDLE)
             self.guard(self.read, connection)  # the request is often there already

@@ -4,6 +4,7 @@ accept -> Exchange reads -> Frame: whole? -> Admission: slot? -> thread: gunicor
                                                  no: 503          response -> Exchange: next
 """
 
+import resource
 import signal
 import socket
 import sys
@@ -25,6 +26,7 @@ SWITCH_INTERVAL = 0.0005  # seconds
 BEAT = 1.0  # seconds between two heartbeats for the master
 BUFFER_LIMIT = 65536  # bytes of a request that the event loop reads itself: heads, small bodies
 MANAGEMENT_CONNECTIONS = 64  # a kubelet, a few Prometheus servers, and some that hang
+OTHER_FILES = 100  # what the app has open itself
 LAST_IDLE = 1.0  # seconds a stopping worker waits for what idle clients may be sending already
 LAST_ACCEPTS = 64  # rounds of accepting at the stop, should somebody flood it
 
@@ -46,11 +48,19 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
     def init_process(self) -> None:
         """Build everything that must not exist before the fork, then load the app and run."""
         sys.setswitchinterval(SWITCH_INTERVAL)
-        self.main = Port(self.sockets, self.cfg.worker_connections)
+        self.main = Port(self.sockets, self.connection_limit())
         self.management = Port([self.management_socket], MANAGEMENT_CONNECTIONS)
         self.idle_timeout = self.cfg.keepalive
         self.init_dispatch()
         super().init_process()
+
+    def connection_limit(self) -> int:
+        """Return worker_connections, or less where that many files may not be open."""
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        files = MANAGEMENT_CONNECTIONS + OTHER_FILES
+        limit: int = self.cfg.worker_connections
+        return limit if most == resource.RLIM_INFINITY else max(1, min(limit, most - files))
 
     def run(self) -> None:
         """Serve until told to stop, then finish."""
@@ -84,6 +94,8 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         for listener in self.sockets:
             listener.close()
         self.idle_timeout = LAST_IDLE
+        for connection in self.main.held[Phase.IDLE]:
+            connection.since = time.monotonic()  # from now on, however long it has been idle
         deadline = time.monotonic() + self.cfg.graceful_timeout
         while self.main.count() and time.monotonic() < deadline:
             if self.state.stage == Stage.LEAVING:

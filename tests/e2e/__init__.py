@@ -3,4 +3,5 @@
 import pytest
 
 # So that a failed assert there shows its values as one in a test does.
-pytest.register_assert_rewrite(f"{__name__}.app")
+for module in ("app", "generator", "variant", "watching"):
+    pytest.register_assert_rewrite(f"{__name__}.{module}")

@@ -46,9 +46,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what only reads first, then what changes something, then what removes everything.
 
-    Last come the tests of skaffold, which deploys by itself and needs the namespace free.
+    Before the end come those that deploy a variant, and last the tests of skaffold, which deploys
+    by itself and needs the namespace free.
     """
-    place = {"test_smoke": 0, "test_delete": 2, "test_skaffold": 3}
+    variants = dict.fromkeys(("test_liveness", "test_overload", "test_zero_loss"), 2)
+    place = {"test_smoke": 0, **variants, "test_delete": 3, "test_skaffold": 4}
     items.sort(key=lambda item: place.get(item.path.stem, 1))
 
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from service.runtime.admission import Admission, Verdict
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, TEST_APP, Gunicorn
 from tests.runtime.raw import connect, get, is_problem, metric, read_response
 
@@ -125,6 +126,9 @@ def test_refusal_keeps_the_connection_and_says_when_to_come_back():
         b"POST /do HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"POST /do HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x, chunked\r\n\r\n0\r\n\r\n",
         b"GET /do HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        b"\r\nGET /do HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST /do HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n 0\r\n\r\nabc",
         b"POST /do HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nabc",
     ],
 )
@@ -168,3 +172,31 @@ def test_an_upload_that_waited_in_vain_takes_its_body_with_it():
         status, headers, _ = read_response(sock)
         assert (status, headers["connection"]) == (503, "close")
         assert sock.recv(1) == b""
+
+
+class Request:
+    """What Admission needs of a connection; its thread has used as much CPU as is said here."""
+
+    def __init__(self):
+        self.meter = self
+        self.age_from = 0.0
+        self.cpu = 0.0
+
+    def used(self):
+        return self.cpu
+
+
+def test_one_long_request_is_no_reason_to_refuse_others():
+    """The forecast is about how fast the queue moves, not about how long requests run."""
+    admission = Admission(limit=16, queue_length=32, queue_timeout=0.3, threads=64)
+    slow = Request()
+    admission.offer(slow, 0.0)
+    admission.leave(slow, 10.0)
+    computing = [Request(), Request()]
+    for request in computing:
+        assert admission.offer(request, 10.0) is Verdict.RUN
+        request.cpu = 0.007  # the gate is closed
+
+    verdicts = {admission.offer(Request(), 10.008) for _ in range(5)}
+
+    assert verdicts == {Verdict.WAIT}

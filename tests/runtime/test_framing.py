@@ -1,5 +1,7 @@
 """Requests in a buffer, byte by byte."""
 
+import time
+
 import pytest
 
 from service.runtime.framing import Frame, State
@@ -112,3 +114,34 @@ def test_reusable_only_if_there_is_no_doubt(request_bytes, reusable):
     state, _, frame = look(request_bytes)
     assert state is State.COMPLETE
     assert frame.reusable is reusable
+
+
+@pytest.mark.parametrize(
+    "line", [b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", b"Expect:\r\n", b"Connection:\r\n", b"A:\t\r\n"]
+)
+def test_no_head_takes_long(line):
+    """All threads wait meanwhile. What is measured takes a millisecond."""
+    head = bytearray(b"GET / HTTP/1.1\r\n" + line * (60_000 // len(line)) + b"\r\n")
+    started = time.monotonic()
+    Frame(4094, 65536).look(head)
+
+    assert time.monotonic() - started < 0.05
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "state"),
+    [
+        (b"POST / HTTP/1.1\r\nContent-Length: " + b"0" * 30 + b"5\r\n\r\nabc", State.PARTIAL),
+        (b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nabc", State.LARGE),
+        (
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 30 + b"5\r\nabc",
+            State.PARTIAL,
+        ),
+        (
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;" + b"x" * 2000,
+            State.PARTIAL,
+        ),
+    ],
+)
+def test_long_numbers_and_lines_are_not_taken_for_whole_requests(request_bytes, state):
+    assert Frame(4094, 65536).look(bytearray(request_bytes)) is state

@@ -1,0 +1,28 @@
+"""Runs a script in one of the app's containers, where the server's processes and ports are."""
+
+import json
+from typing import Any
+
+from .cluster import Cluster
+
+# What all scripts begin with. The chaos token stays in the container.
+PRELUDE = """
+import json, os, signal, socket, sys, time, urllib.request
+
+def get(path, port=8000, timeout=10):
+    token = os.environ.get("CHAOS_TOKEN")
+    headers = {"Authorization": f"Bearer {token}"} if port == 8000 else {}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+    with urllib.request.urlopen(request, timeout=timeout) as response:
+        return response.read().decode()
+
+def worker():
+    return json.loads(get("/api/identity"))["worker_pid"]
+"""
+
+
+def run(cluster: Cluster, pod: str, script: str, check: bool = True) -> Any:
+    """Run a script in a pod's container and return the JSON it prints, if it prints any."""
+    command = ("exec", pod, "--", "python", "-c", PRELUDE + script)
+    output = cluster.kubectl(*command, check=check, seconds=90).stdout
+    return json.loads(output) if output else None
