@@ -12,7 +12,7 @@ from .generator import Generator, Load
 from .watching import watched
 
 SECONDS = 20  # of each load: at 10 requests a second less would make each one count too much
-MEASURE = 10  # seconds of measuring the capacity
+MEASURE = 20  # seconds of measuring the capacity: the last requests of its clients end after that
 TRIES = 3  # neighbours on the machine can only lower the goodput
 # 10 requests that need 50 ms of CPU are served in a second on half a CPU; with 4 at once each takes
 # 0.4 s, and so is done within a client's second also if it waited QUEUE_TIMEOUT.
