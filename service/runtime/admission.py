@@ -34,6 +34,7 @@ class Admission:
         self.queue_timeout = queue_timeout
         self.threads = threads
         self.gate = ComputeGate()
+        self.paused = False  # nobody leaves the queue
         self.parked = 0
         self.waiting: deque[tuple[float, Any]] = deque()  # (deadline, connection), oldest first
         self.refused: Counter[str] = Counter()
@@ -57,6 +58,11 @@ class Admission:
                 return Verdict.WAIT
             self.refused["full"] += 1
             return Verdict.REFUSE
+
+    def count_refused(self, reason: str, requests: int = 1) -> None:
+        """Count those that were refused before they could be offered."""
+        with self._lock:
+            self.refused[reason] += requests
 
     def leave(self, connection: Any, now: float) -> Any | None:
         """Give a slot back; returns the connection that gets it, if one waits."""
@@ -105,7 +111,7 @@ class Admission:
         return self.gate.is_open()
 
     def _next(self, now: float) -> Any | None:
-        if not self.waiting or not self._free(now):
+        if self.paused or not self.waiting or not self._free(now):
             return None
         deadline, connection = self.waiting.popleft()
         first_since = max(self._left_at, deadline - self.queue_timeout)

@@ -6,6 +6,9 @@ import socket
 import time
 from typing import Any
 
+# An answer follows these; 101 is one itself.
+INTERIM = (b"HTTP/1.1 100 ", b"HTTP/1.1 102 ", b"HTTP/1.1 103 ")
+
 
 class ClientGone(ConnectionResetError):
     """Raised in the app's thread for a client that was too slow, and has been answered or cut."""
@@ -25,14 +28,17 @@ class ClientSocket:
         self.read_deadline = 0.0
         self.patience = 0.0  # seconds left to wait for the client to read
         self.progress = 0.0  # when the app last returned, read or sent something
+        self.waited = 0.0  # seconds that the client took in this request
         self.parked_at: float | None = None  # waiting for the client since
         self.answered = False  # part of a final response is out
         self.cut = False  # no more of this client
+        self.counted = False  # in the metric of those that were cut
 
     def start(self, now: float) -> None:
         """Begin a request."""
         self.read_deadline = self.connection.began + self.worker.config.read_timeout
         self.patience = self.worker.config.send_timeout
+        self.waited = 0.0
         self.progress = now
         self.answered = False
 
@@ -47,14 +53,14 @@ class ClientSocket:
                 self.progress = time.monotonic()
                 return data
         if not self.answered:
-            self.worker.metrics.cut["request"] += 1
+            self._count("request")
             self.worker.give_up_client(self.connection)
             self.answered = True
         raise ClientGone(errno.ECONNRESET, "the request did not arrive in time")
 
     def sendall(self, data: bytes) -> None:
         """Send everything, or give up on a client that does not read."""
-        self.answered = self.answered or not data.startswith(b"HTTP/1.1 1")
+        self.answered = self.answered or not data.startswith(INTERIM)
         rest = memoryview(data)
         while not self.cut:
             try:
@@ -65,10 +71,20 @@ class ClientSocket:
                 self.progress = time.monotonic()
                 if not rest:
                     return
-        self.worker.metrics.cut["response"] += 1
+        self._count("response")
         raise ClientGone(errno.ECONNRESET, "the client does not read the response")
 
     send = sendall  # gunicorn sends 100 Continue with it, and ignores the result
+
+    def kept_waiting(self, now: float) -> float:
+        """Return the seconds that the client has taken in this request so far."""
+        parked_at = self.parked_at
+        return self.waited + (0 if parked_at is None else now - parked_at)
+
+    def _count(self, at: str) -> None:
+        if not self.counted:
+            self.worker.metrics.cut.labels(at).inc()
+        self.counted = True
 
     def _wait(self, event: int, seconds: float) -> float:
         """Wait for the client; returns the seconds it took."""
@@ -82,6 +98,7 @@ class ClientSocket:
         finally:
             self.worker.admission.unpark(self.connection, time.monotonic())
             self.progress = time.monotonic()
+            self.waited += self.progress - started
             self.parked_at = None
         return self.progress - started
 

@@ -7,6 +7,9 @@ from typing import Any
 from service.runtime.state import PodState, Stage
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# gunicorn would reload, execute itself anew, or change the number of workers. Settings are read
+# once and there is one worker; what a reload is elsewhere is a rollout here.
+IGNORED = (signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
 
 
 def leave(_sig: int, _frame: Any) -> None:
@@ -58,6 +61,8 @@ class Drain:
         signal.signal(signal.SIGALRM, self.on_alarm)
         signal.signal(signal.SIGTERM, self.on_term)
         signal.signal(signal.SIGINT, self.on_interrupt)
+        for number in IGNORED:
+            signal.signal(number, signal.SIG_IGN)
 
     def on_term(self, _sig: int, _frame: Any) -> None:
         """Drain, or go if there is nothing to drain or nobody to wait for."""

@@ -70,9 +70,12 @@ class Exchange:
         if not data:
             self.on_end(connection)
             return
-        if connection.phase is Phase.IDLE:
-            self.begin(connection)
         connection.buffer += data
+        if connection.phase is Phase.IDLE:
+            if drop_blank(connection.buffer):
+                connection.port.watch(connection, selectors.EVENT_READ)
+                return
+            self.begin(connection)
         self.advance(connection)
 
     def begin(self, connection: Connection) -> None:
@@ -125,10 +128,12 @@ class Exchange:
         """Wait for the next request, which `rest` may hold the beginning of."""
         connection.next_request(rest)
         connection.port.move(connection, Phase.IDLE)
-        if rest:
+        blank = drop_blank(connection.buffer)
+        if not blank:
             self.begin(connection)
             self.leftover.append(connection)
-        connection.port.watch(connection, selectors.EVENT_READ)
+        # What comes behind the next request can wait, or somebody fills the memory with it.
+        connection.port.watch(connection, selectors.EVENT_READ if blank else 0)
 
     def linger(self, connection: Connection) -> None:
         """Close our side, and theirs when they have (RFC 9112 section 9.6).
@@ -149,3 +154,10 @@ class Exchange:
         connection.port.watch(connection, 0)
         connection.port.move(connection, Phase.CLOSED)
         connection.raw.close()
+
+
+def drop_blank(buffer: bytearray) -> bool:
+    """Drop the empty line that some send behind a request (RFC 9112 2.2); is that all there is?"""
+    if buffer == b"\r\n":
+        buffer.clear()
+    return not buffer or buffer == b"\r"

@@ -7,6 +7,7 @@ from service.runtime.connection import Connection, Phase
 from service.runtime.state import Stage
 
 PROBES = ("/healthz", "/readyz")
+MOST_SCRAPES = 8  # at once: one that hangs must not fill the port that the probes use
 
 
 class Health:
@@ -56,6 +57,8 @@ class Health:
             self._answer(connection, *self.live())
         elif path == "/readyz":
             self._answer(connection, *self.ready())
+        elif path == "/metrics" and len(connection.port.held[Phase.ACTIVE]) >= MOST_SCRAPES:
+            self._problem(connection, 503, "Other scrapes are not done yet.")
         elif path == "/metrics":
             connection.port.move(connection, Phase.ACTIVE)
             self.worker.scrapes.submit(self._scrape, connection)

@@ -1,5 +1,6 @@
 """The event loop: waits, accepts, hands out events, and watches deadlines."""
 
+import random
 import time
 from typing import Any
 
@@ -7,12 +8,13 @@ from service.runtime.connection import Connection, Phase
 from service.runtime.exchange import Exchange
 from service.runtime.port import Port
 
-ACCEPT_AT_ONCE = 64  # connections before the loop looks at anything else
-EVENTS_AT_ONCE = 32  # events before it looks at the management port
+ACCEPT_AT_ONCE = 128  # connections before the loop looks at anything else
+EVENTS_AT_ONCE = 256  # events before it makes way for the threads, about 10 ms of refusals
+EVENTS_BETWEEN = 32  # events before it looks at the management port
 LINGER = 2.0  # seconds to wait for the client to close, as gunicorn
 FLUSH_TIMEOUT = 5.0  # seconds for an answer of the loop's own, which fits any socket buffer
 QUEUE_BEAT = 0.01  # seconds between two looks at a queue: a tenth of a delay that anybody notices
-LONGEST_SLEEP = 1.0  # seconds: gunicorn's heartbeat
+RETRY = 1.0  # seconds until it accepts again after the kernel had nothing left to give
 
 
 class EventLoop(Exchange):
@@ -22,18 +24,29 @@ class EventLoop(Exchange):
     main: Port
     management: Port
     idle_timeout: float  # seconds
+    read_timeout: float  # seconds
+    longest_sleep = 1.0  # seconds: gunicorn's heartbeat
     taking: bool  # new connections
 
     def turn(self) -> None:
-        """Wait for something to happen and deal with all of it."""
-        for _ in range(len(self.leftover)):
-            self.guard(self.advance, self.leftover.popleft())
+        """Wait for something to happen and deal with it, or with as much of it as is its share."""
         events = self.main.poller.select(0 if self.leftover else self.sleep_time())
+        for number in range(min(len(self.leftover), EVENTS_AT_ONCE)):
+            self.between(number)
+            self.guard(self.advance, self.leftover.popleft())
+        if len(events) > EVENTS_AT_ONCE:
+            # From anywhere in the row, because epoll's is the same each time.
+            start = random.randrange(len(events))  # noqa: S311
+            events = (events[start:] + events[:start])[:EVENTS_AT_ONCE]
         for number, (key, mask) in enumerate(events):
-            if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
-                self.serve_management()
+            self.between(number)
             self.dispatch(self.main, key.data, mask)
         self.expire()
+
+    def between(self, number: int) -> None:
+        """Keep no probe waiting for a long row of events."""
+        if number % EVENTS_BETWEEN == EVENTS_BETWEEN - 1:
+            self.serve_management()
 
     def serve_management(self, _descriptor: int = 0) -> None:
         """Serve whatever waits on the management port."""
@@ -61,7 +74,7 @@ class EventLoop(Exchange):
             except (BlockingIOError, ConnectionAbortedError):
                 return True
             except OSError:  # out of file descriptors or memory: later, when some have closed
-                port.resume_at = time.monotonic() + LONGEST_SLEEP
+                port.resume_at = time.monotonic() + RETRY
                 port.accept(False)
                 return True
             if port.count() >= port.limit and (expendable := port.expendable()):
@@ -83,7 +96,8 @@ class EventLoop(Exchange):
         """Close what has reached its deadline."""
         now = time.monotonic()
         for port in (self.main, self.management):
-            if self.taking and not port.accepting and now >= port.resume_at and port.has_room():
+            taking = self.taking or port is self.management  # which has probes to the end
+            if taking and not port.accepting and now >= port.resume_at and port.has_room():
                 port.accept(True)
             for phase, seconds in self.timeouts():
                 while connection := port.oldest(phase, now - seconds):
@@ -93,15 +107,18 @@ class EventLoop(Exchange):
         """How many seconds a connection may be in a phase."""
         return (
             (Phase.IDLE, self.idle_timeout),
-            (Phase.READING, self.config.read_timeout),
+            (Phase.READING, self.read_timeout),
             (Phase.FLUSHING, FLUSH_TIMEOUT),
             (Phase.LINGERING, LINGER),
         )
 
     def sleep_time(self) -> float:
-        """Seconds until the next deadline of the main port, at most LONGEST_SLEEP."""
+        """Seconds until the next deadline of the main port, at most longest_sleep."""
         now = time.monotonic()
-        wake = now + (QUEUE_BEAT if self.main.held[Phase.WAITING] else LONGEST_SLEEP)
+        wake = now + (QUEUE_BEAT if self.main.held[Phase.WAITING] else self.longest_sleep)
+        for port in (self.main, self.management):
+            if not port.accepting:  # somebody may have to make room for those in the backlog
+                wake = min(wake, now + port.unheard)
         for phase, seconds in self.timeouts():
             if first := next(iter(self.main.held[phase]), None):
                 wake = min(wake, first.since + seconds)

@@ -1,10 +1,9 @@
 """The runtime's own metrics: what no exporter inside the app can see."""
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from prometheus_client import REGISTRY, CollectorRegistry, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
@@ -22,7 +21,11 @@ class RuntimeMetrics:
     def __init__(self, worker: Any) -> None:
         self.worker = worker
         self.registry: CollectorRegistry = REGISTRY
-        self.cut: Counter[str] = Counter()  # clients given up, by what they were too slow at
+        self.cut = Counter(
+            "hellopod_clients_cut", "Clients given up for being too slow", ["at"], registry=None
+        )
+        for at in ("request", "response"):
+            self.cut.labels(at)
         self.queue_time = Histogram(
             "hellopod_queue_seconds",
             "Time from a request's arrival to its slot",
@@ -39,7 +42,7 @@ class RuntimeMetrics:
     def join(self, app: Any) -> None:
         """Appear beside the app's metrics: in the registry it names, else in the default one."""
         self.registry = getattr(app, "extensions", {}).get("metrics_registry", REGISTRY)
-        for collector in (self, self.queue_time, self.total_time):
+        for collector in (self, self.cut, self.queue_time, self.total_time):
             self.registry.register(collector)
 
     def observe(self, queued: float, total: float) -> None:
@@ -57,7 +60,7 @@ class RuntimeMetrics:
         admission = worker.admission
         for name, text, value in (
             ("requests_in_flight", "Requests that hold a slot", admission.running),
-            ("requests_waiting", "Requests that wait for a slot", len(admission.waiting)),
+            ("requests_waiting", "Requests that wait for a slot", worker.waiting()),
             ("requests_parked", "Requests whose thread waits for the client", admission.parked),
             ("concurrency_limit", "Slots", admission.limit),
             ("connections", "Open connections of the service", worker.main.count()),
@@ -74,9 +77,3 @@ class RuntimeMetrics:
         for reason in ("full", "timeout"):
             shed.add_metric([reason], admission.refused[reason])
         yield shed
-        cut = CounterMetricFamily(
-            "hellopod_clients_cut", "Clients given up for being too slow", labels=["at"]
-        )
-        for at in ("request", "response"):
-            cut.add_metric([at], self.cut[at])
-        yield cut

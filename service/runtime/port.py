@@ -14,11 +14,16 @@ EXPENDABLE = (Phase.IDLE, Phase.READING, Phase.FLUSHING)
 
 
 class Port:
-    """Has a selector of its own, so that one port can be served before another."""
+    """Has a selector of its own, so that one port can be served before another.
 
-    def __init__(self, listeners: list[BaseSocket], limit: int) -> None:
+    Takes `limit` connections. A new one may take the place of another after `unheard` seconds: in a
+    flood each would be closed before it can say what it wants.
+    """
+
+    def __init__(self, listeners: list[BaseSocket], limit: int, unheard: float) -> None:
         self.listeners = listeners
-        self.limit = limit  # connections
+        self.limit = limit
+        self.unheard = unheard
         self.poller = selectors.DefaultSelector()
         # A system call less, and no detour through gunicorn's wrapper, for each connection.
         self.sources = {
@@ -80,8 +85,9 @@ class Port:
         return self.count() < self.limit or self.expendable() is not None
 
     def expendable(self) -> Connection | None:
-        """Return the connection to close for a new one; None if all are being served."""
+        """Return the connection to close for a new one, if there is one."""
         if self.held[Phase.LINGERING]:  # they have had their answer
             return next(iter(self.held[Phase.LINGERING]))
-        oldest = [next(iter(self.held[phase])) for phase in EXPENDABLE if self.held[phase]]
+        heard = time.monotonic() - self.unheard
+        oldest = [one for phase in EXPENDABLE if (one := self.oldest(phase, heard))]
         return min(oldest, key=lambda connection: connection.since, default=None)

@@ -9,8 +9,10 @@ import signal
 import socket
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
 
 from service.runtime.connection import Connection, Phase
@@ -18,6 +20,7 @@ from service.runtime.dispatch import Dispatch
 from service.runtime.drain import leave
 from service.runtime.errors import as_problem
 from service.runtime.port import Port
+from service.runtime.serving import start_all
 from service.runtime.state import PodState, Stage
 
 # The interpreter's default is 5 ms: so long each thread that computes goes on before the event loop
@@ -28,7 +31,9 @@ BUFFER_LIMIT = 65536  # bytes of a request that the event loop reads itself: hea
 MANAGEMENT_CONNECTIONS = 64  # a kubelet, a few Prometheus servers, and some that hang
 OTHER_FILES = 100  # what the app has open itself
 LAST_IDLE = 1.0  # seconds a stopping worker waits for what idle clients may be sending already
+LAST_BEAT = 0.1  # seconds: how often it then looks whether all is done
 LAST_ACCEPTS = 64  # rounds of accepting at the stop, should somebody flood it
+LAST_WORDS = 0.5  # seconds it needs to say what it leaves undone, before the master's SIGKILL
 
 
 class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -48,9 +53,12 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
     def init_process(self) -> None:
         """Build everything that must not exist before the fork, then load the app and run."""
         sys.setswitchinterval(SWITCH_INTERVAL)
-        self.main = Port(self.sockets, self.connection_limit())
-        self.management = Port([self.management_socket], MANAGEMENT_CONNECTIONS)
+        self.main = Port(self.sockets, self.connection_limit(), unheard=0.1)
+        # Less, as there are few places: with 50 ms it takes over a thousand connections a second to
+        # keep a probe out.
+        self.management = Port([self.management_socket], MANAGEMENT_CONNECTIONS, unheard=0.05)
         self.idle_timeout = self.cfg.keepalive
+        self.read_timeout = self.config.read_timeout
         self.init_dispatch()
         super().init_process()
 
@@ -78,8 +86,7 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
                 self.notify()
                 if not self.is_parent_alive():
                     break
-            self.turn()
-            self.make_way()
+            self.take_turns()
         self.stop()
 
     def stop(self) -> None:
@@ -96,16 +103,29 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         self.idle_timeout = LAST_IDLE
         for connection in self.main.held[Phase.IDLE]:
             connection.since = time.monotonic()  # from now on, however long it has been idle
-        deadline = time.monotonic() + self.cfg.graceful_timeout
+        self.longest_sleep = LAST_BEAT
+        deadline = time.monotonic() + self.cfg.graceful_timeout - LAST_WORDS
         while self.main.count() and time.monotonic() < deadline:
             if self.state.stage == Stage.LEAVING:
                 self.idle_timeout = 0
+                self.read_timeout = min(self.read_timeout, LAST_IDLE)
             self.notify()
-            self.turn()
-            self.make_way()
-        if cut := len(self.main.held[Phase.ACTIVE]):
+            self.take_turns()
+        if cut := len(self.main.held[Phase.ACTIVE]) + len(self.main.held[Phase.WAITING]):
             self.log.warning("%d requests were cut by graceful_timeout", cut)
-        self.tpool.shutdown(wait=False, cancel_futures=True)
+        self.admission.paused = True  # a thread that is done takes no more
+        for pool in (self.tpool, self.scrapes):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """Start all threads now: a pod that may not have as many should not start at all."""
+        pool: ThreadPoolExecutor = super().get_thread_pool()
+        try:
+            start_all(pool, self.cfg.threads)
+        except RuntimeError as error:
+            self.log.critical("%d threads are needed: %s", self.cfg.threads, error)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        return pool
 
     def closing(self) -> bool:
         """Whether clients are to connect elsewhere."""

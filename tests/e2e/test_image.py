@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .cluster import Cluster
-from .commands import run
+from .commands import CommandFailed, run
 from .kustomization import ROOT, image_of
 from .waiting import eventually
 
@@ -67,6 +67,13 @@ def test_run_and_stop(container: str) -> None:
     assert time.monotonic() - start < 3
     state = json.loads(run("docker", "inspect", container).stdout)[0]["State"]
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
+
+
+def test_too_few_threads_stop_the_start(image: str) -> None:
+    """A pod that may not start its threads would serve until they are needed."""
+    command = ("docker", "run", "--rm", "--pids-limit", "40", image)
+    with pytest.raises(CommandFailed, match="64 threads are needed"):
+        run(*command, seconds=60)
 
 
 def test_only_locked_packages(image: str) -> None:

@@ -61,6 +61,12 @@ def test_grace_period_fits_the_settings(rendering):
     assert rendering.pod["terminationGracePeriodSeconds"] >= needed
 
 
+def test_connections_outlive_those_of_the_proxy_in_front(rendering):
+    """Or it sends a request on one that is just being closed. nginx and most load balancers keep
+    an idle connection for 60 s."""
+    assert rendering.settings.keepalive > 60
+
+
 def test_probe_timings(scaled):
     probes = scaled.probes
     patience = {name: p["periodSeconds"] * p["failureThreshold"] for name, p in probes.items()}

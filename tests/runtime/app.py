@@ -3,6 +3,22 @@
 import hashlib
 import time
 
+from prometheus_client import REGISTRY
+
+
+class SlowMetrics:
+    """A collector of the app's that takes its time."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def describe(self):
+        return []
+
+    def collect(self):
+        time.sleep(self.seconds)
+        return []
+
 
 def burn(seconds):
     """Use that much CPU time of this thread, in Python, so with the interpreter's lock."""
@@ -31,10 +47,20 @@ def application(environ, start_response):
     elif what == "body":
         data = environ["wsgi.input"].read()
         body = [f"{len(data)} {hashlib.sha256(data).hexdigest()}\n".encode()]
+    elif what == "digest":  # takes its time over a body
+        environ["wsgi.input"].read()
+        time.sleep(float(arguments[0]))
     elif what == "large":
         body = [b"x" * 65536] * int(arguments[0])
     elif what == "stream":
         body = chunks(int(arguments[0]), float(arguments[1]))
+    elif what == "stubborn":
+        try:
+            environ["wsgi.input"].read()
+        except OSError:
+            body = [b"I do not mind\n"]
+    elif what == "slow-metrics":
+        REGISTRY.register(SlowMetrics(float(arguments[0])))
     elif what == "raise":
         raise ValueError("as asked")
     elif what == "exit":

@@ -18,8 +18,9 @@ OURS = ("--config", "python:service.runtime.gunicorn_conf")
 class Gunicorn:
     """Starts on free ports; stop() or the end of the with block ends it."""
 
-    def __init__(self, *arguments: str, **settings: str):
+    def __init__(self, *arguments: str, files: int | None = None, **settings: str):
         self.arguments = arguments or OURS
+        self.files = files  # limit of open files
         self.ours = self.arguments[: len(OURS)] == OURS
         ports = {"PORT": "0", "MANAGEMENT_PORT": "0"}
         self.environ = {"PATH": os.environ["PATH"], "POD_NAME": "pod-1"} | ports | settings
@@ -27,8 +28,9 @@ class Gunicorn:
 
     def start(self):
         """Start the process and come back at once."""
+        limited = ["prlimit", f"--nofile={self.files}"] if self.files else []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *self.arguments],
+            [*limited, sys.executable, "-m", "gunicorn", *self.arguments],
             cwd=REPOSITORY,
             env=self.environ,
             stdout=subprocess.PIPE,

@@ -43,29 +43,33 @@ def outcome(outcomes, name, key):
     [(WAIT, 3, 0.95), (WAIT, 10, 0.95), (BURN, 3, 0.95), (BURN, 10, 0.85)],
 )
 def test_goodput_stays_near_capacity(server, seconds, path, factor, share, connections):
-    """The shares and the 100 ms are promises. The best of three rounds counts: neighbours on the
-    machine change its capacity between the two measurements."""
-    for _ in range(3):
+    """The shares and the 100 ms are promises. The median of three rounds counts, and each has the
+    capacity before and after it for a reference: neighbours change that of the machine."""
+
+    def measure():
         closed = load(server, path, "closed", CLIENTS[path], seconds / 2, connections)
-        capacity = outcome(closed, "200", "rate")
-        outcomes = load(server, path, "open", capacity * factor, seconds, connections)
+        return outcome(closed, "200", "rate")
+
+    held = []
+    before = measure()
+    while max(held.count(True), held.count(False)) < 2:
+        outcomes = load(server, path, "open", before * factor, seconds, connections)
         started = time.monotonic()
         assert get(server.port, "/do")[0] == 200
         recovery = time.monotonic() - started
+        before, capacity = (after := measure()), (before + after) / 2
         goodput = outcome(outcomes, "200", "rate") / capacity
         refusal = outcome(outcomes, "503", "p99")
         slowest = outcome(outcomes, "200", "max")
         print(
-            f"{path} x{factor} {connections}: capacity {capacity}/s, goodput {goodput:.0%}, "
+            f"{path} x{factor} {connections}: capacity {capacity:.1f}/s, goodput {goodput:.0%}, "
             f"503 p99 {refusal * 1000:.0f} ms, slowest 200 {slowest * 1000:.0f} ms, then "
             f"{recovery * 1000:.0f} ms",
             {name: found["count"] for name, found in outcomes.items()},
         )
         assert outcome(outcomes, "503", "count") > outcome(outcomes, "200", "count")
-        if goodput >= share and refusal <= 0.1 and recovery <= 0.5:
-            break
-    else:
-        pytest.fail("goodput or refusals are worse than promised")
+        held.append(goodput >= share and refusal <= 0.1 and recovery <= 0.5)
+    assert held.count(True) == 2
 
 
 def test_metrics_agree_with_the_client(server):
@@ -200,3 +204,15 @@ def test_one_long_request_is_no_reason_to_refuse_others():
     verdicts = {admission.offer(Request(), 10.008) for _ in range(5)}
 
     assert verdicts == {Verdict.WAIT}
+
+
+def test_nobody_leaves_the_queue_while_the_event_loop_has_its_turn():
+    admission = Admission(limit=1, queue_length=2, queue_timeout=0.3, threads=2)
+    first, second = Request(), Request()
+    assert admission.offer(first, 0.0) is Verdict.RUN
+    assert admission.offer(second, 0.0) is Verdict.WAIT
+    admission.paused = True
+    assert admission.leave(first, 0.1) is None
+    assert admission.next(0.1) is None
+    admission.paused = False
+    assert admission.next(0.1) is second

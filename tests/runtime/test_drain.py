@@ -79,6 +79,7 @@ def test_the_time_is_bounded(server):
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
         assert time.monotonic() - started < DRAIN + 5 + 3  # GRACEFUL_TIMEOUT, and to exit
+        assert server.wait_for("1 requests were cut by graceful_timeout")
         assert read_all(sock) == b""
     eventually(lambda: is_gone(server.worker), 2)
 
@@ -96,6 +97,41 @@ def test_a_second_signal_skips_the_drain_but_nothing_in_flight(second):
         assert read_response(sock)[0] == 200
         assert server.wait() == 0
         assert time.monotonic() - started < 6
+
+
+def test_a_second_signal_does_not_wait_for_half_a_request(server):
+    with connect(server.port) as sock:
+        sock.sendall(b"GET /do HTT")
+        time.sleep(0.3)
+        started = time.monotonic()
+        server.signal(signal.SIGTERM)
+        server.signal(signal.SIGINT)
+        assert read_response(sock)[0] == 408
+        assert server.wait() == 0
+        assert time.monotonic() - started < 4  # READ_TIMEOUT is 10
+
+
+def test_probes_are_answered_to_the_end(server):
+    """Also after the management port was full."""
+    with connect(server.port) as sock, contextlib.ExitStack() as flood:
+        ask(sock, f"/wait/{DRAIN + 3}")
+        time.sleep(0.3)
+        server.signal(signal.SIGTERM)
+        time.sleep(DRAIN + 0.5)
+        for _ in range(100):
+            flood.enter_context(connect(server.management))
+        assert get(server.management, "/healthz", timeout=2)[0] == 200
+        assert get(server.management, "/readyz", timeout=2)[0] == 503
+        assert read_response(sock)[0] == 200
+
+
+def test_signals_for_a_reload_change_nothing(server):
+    for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU):
+        server.signal(number)
+    time.sleep(0.5)
+    assert get(server.port, "/do")[0] == 200
+    assert metric(server.management, "hellopod_worker_restarts_total") == 0
+    assert not is_gone(server.worker)
 
 
 def test_ctrl_c_does_not_drain_and_finishes_what_is_in_flight():

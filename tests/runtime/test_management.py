@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -82,6 +83,35 @@ def test_clients_that_hang_do_not_keep_others_out(server):
     assert percentile(times, 0.5) < 0.05
 
 
+def test_a_flood_of_connections_does_not_keep_probes_out(server):
+    """As many in a second as fit twice; they say nothing, and each has its moment to do so."""
+    with contextlib.ExitStack() as flood:
+        times = []
+        for number in range(450):
+            flood.enter_context(connect(server.management))
+            if number % 15 == 14:
+                started = time.monotonic()
+                assert live(server)
+                times.append(time.monotonic() - started)
+            time.sleep(1 / 150)
+    assert percentile(times, 0.9) < 0.3
+
+
+def test_scrapes_that_hang_do_not_keep_probes_out():
+    with Gunicorn(*OURS, TEST_APP) as server, contextlib.ExitStack() as stack:
+        assert get(server.port, "/slow-metrics/2")[0] == 200
+        socks = [stack.enter_context(connect(server.management)) for _ in range(100)]
+        for sock in socks:
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert live(server)
+        refused = eventually(lambda: len(found := readable(socks)) == 100 - 8 and found, 2)
+        assert {read_response(sock)[0] for sock in refused} == {503}
+
+
+def readable(socks):
+    return select.select(socks, [], [], 0)[0]
+
+
 def test_busy_is_alive(server):
     """All slots are taken all the time, each by a request that returns in time."""
     load = [sys.executable, "-m", "tests.runtime.load", str(server.port)]
@@ -134,17 +164,13 @@ def control():
 @pytest.mark.parametrize("port", ["port", "management"])
 def test_probes_are_answered_while_threads_compute(server, control, port):
     """The slots are full of requests that use the CPU. The bound of 50 ms is a promise."""
-    for _ in range(3):
-        times, noise = probe_under_load(server, getattr(server, port), control.management)
-        print(
-            f"{port}: /healthz p50 {percentile(times, 0.5):.4f} s, "
-            f"p99 {percentile(times, 0.99):.4f} s; "
-            f"of an idle server p99 {percentile(noise, 0.99):.4f} s"
-        )
-        if percentile(times, 0.99) <= 0.05 + percentile(noise, 0.99):
-            break
-    else:
-        pytest.fail("/healthz took too long")
+    times, noise = probe_under_load(server, getattr(server, port), control.management)
+    print(
+        f"{port}: /healthz p50 {percentile(times, 0.5):.4f} s, "
+        f"p99 {percentile(times, 0.99):.4f} s; "
+        f"of an idle server p99 {percentile(noise, 0.99):.4f} s"
+    )
+    assert percentile(times, 0.99) <= 0.05 + percentile(noise, 0.99)
 
 
 def probe_under_load(server, port, control_port):

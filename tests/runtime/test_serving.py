@@ -1,0 +1,91 @@
+"""What the threads do, also when everything goes wrong."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from service.runtime.admission import Admission, Verdict
+from service.runtime.client_socket import ClientSocket
+from service.runtime.computing import CpuMeter
+from service.runtime.serving import Serving, start_all
+
+
+class Broken(Serving):
+    """A worker whose app raises, and whose answer to that raises too."""
+
+    def __init__(self):
+        self.admission = Admission(limit=1, queue_length=1, queue_timeout=1, threads=2)
+        self.log = self.metrics = self.method_queue = self
+        self.finished = []
+
+    def handle(self, connection):
+        raise ValueError("the app")
+
+    def handle_error(self, *_):
+        raise ValueError("the answer")
+
+    def exception(self, _):
+        pass
+
+    def observe(self, *_):
+        pass
+
+    def defer(self, action, connection):
+        self.finished.append(connection)
+
+
+class Connection:
+    sock = client = None
+    arrived = 0.0
+
+    def __init__(self):
+        self.meter = CpuMeter()
+
+    def hand_to_parser(self):
+        pass
+
+
+def test_a_slot_comes_back_whatever_happens():
+    worker, connection = Broken(), Connection()
+    assert worker.admission.offer(connection, 0.0) is Verdict.RUN
+
+    worker.serve(connection)
+
+    assert worker.admission.running == 0
+    assert worker.finished == [connection]
+    assert not connection.keep
+
+
+class LimitedPool(ThreadPoolExecutor):
+    """The kernel allows it one thread."""
+
+    def submit(self, *call):
+        if self._threads:
+            raise RuntimeError("can't start new thread")
+        return super().submit(*call)
+
+
+def test_threads_are_started_at_once():
+    with ThreadPoolExecutor(5) as pool:
+        start_all(pool, 5)
+        assert len(pool._threads) == 5
+
+
+def test_too_few_threads_are_an_error():
+    with (
+        LimitedPool(2) as pool,  # whose end waits for its threads
+        pytest.raises(RuntimeError, match="can't start new thread"),
+    ):
+        start_all(pool, 2)
+
+
+@pytest.mark.parametrize(("status", "answered"), [(b"100 Continue", False), (b"101 Up", True)])
+def test_what_counts_as_an_answer(status, answered):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = Connection()
+        connection.raw = ours
+        sock = ClientSocket(connection, worker=None)
+        sock.sendall(b"HTTP/1.1 " + status + b"\r\n\r\n")
+    assert sock.answered is answered
