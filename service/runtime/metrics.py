@@ -33,7 +33,7 @@ class RuntimeMetrics:
             registry=None,
         )
         self.total_time = Histogram(
-            "hellopod_request_total_seconds",
+            "hellopod_request_duration_seconds",
             "Time from a request's arrival to the end of its response: queue, app and client",
             buckets=TOTAL_BUCKETS,
             registry=None,

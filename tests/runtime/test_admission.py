@@ -76,7 +76,7 @@ def test_metrics_agree_with_the_client(server):
     names = (
         'hellopod_requests_shed_total{reason="full"}',
         'hellopod_requests_shed_total{reason="timeout"}',
-        "hellopod_request_total_seconds_count",
+        "hellopod_request_duration_seconds_count",
         "hellopod_queue_seconds_count",
     )
     before = [metric(server.management, name) for name in names]

@@ -1,0 +1,73 @@
+"""Every PromQL expression in k8s/, as a Prometheus would be asked it; never imports service."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+COMPONENTS = Path(__file__).parents[1] / "k8s/components"
+RULES = COMPONENTS / "prometheus-operator/prometheusrule.yaml"
+DASHBOARD = COMPONENTS / "grafana-dashboard/hellopod.json"
+
+# What stands in a rule group and a dashboard row of its own: not every Prometheus scrapes these two.
+OUTSIDE_GROUP = "hellopod-kube-state-metrics"
+OUTSIDE_ROW = "From kube-state-metrics and cAdvisor"
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One expression, and whether it needs kube-state-metrics or cAdvisor."""
+
+    source: str  # "rule", "alert", "panel", "annotation" or "variable"
+    name: str
+    expr: str
+    needs_outside: bool = False
+
+
+def rule_groups() -> list[dict]:
+    """Return what a rule file of Prometheus holds under `groups`."""
+    groups: list[dict] = yaml.safe_load(RULES.read_text())["spec"]["groups"]
+    return groups
+
+
+def dashboard() -> dict:
+    """Return the dashboard's JSON."""
+    found: dict = json.loads(DASHBOARD.read_text())
+    return found
+
+
+def expressions(namespace: str = "hellopod", window: str = "5m") -> Iterator[Expression]:
+    """Yield all of them, the dashboard's for every pod of a namespace."""
+    yield from of_rules()
+    values = {"__rate_interval": window, "namespace": namespace, "pod": ".*"}
+    for found in of_dashboard():
+        expr = re.sub(r"\$(\w+)", lambda variable: values[variable[1]], found.expr)
+        yield Expression(found.source, found.name, expr, found.needs_outside)
+
+
+def of_rules() -> Iterator[Expression]:
+    """Yield recording and alerting rules."""
+    for group in rule_groups():
+        outside = group["name"] == OUTSIDE_GROUP
+        for rule in group["rules"]:
+            source = "alert" if "alert" in rule else "rule"
+            name = rule.get("alert") or rule["record"]
+            yield Expression(source, name, rule["expr"], outside)
+
+
+def of_dashboard() -> Iterator[Expression]:
+    """Yield what the dashboard asks, with its variables."""
+    board = dashboard()
+    for variable in board["templating"]["list"]:
+        if match := re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]):
+            yield Expression("variable", variable["name"], f"count by ({match[2]}) ({match[1]})")
+    for annotation in board["annotations"]["list"]:
+        yield Expression("annotation", annotation["name"], annotation["expr"])
+    outside = False
+    for panel in board["panels"]:
+        outside = outside or panel["title"] == OUTSIDE_ROW
+        for target in panel.get("targets", []):
+            yield Expression("panel", panel["title"], target["expr"], outside)
