@@ -1,6 +1,6 @@
 """Prometheus metrics: one registry an app, and labels that traffic cannot multiply."""
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response, current_app, request
 from prometheus_client import (
     CollectorRegistry,
     GCCollector,
@@ -11,6 +11,7 @@ from prometheus_client import (
 from prometheus_flask_exporter import PrometheusMetrics
 
 from service import health
+from service.runtime.metrics import render
 
 PATH = "/metrics"
 VERBS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -35,7 +36,7 @@ def init_app(app: Flask) -> None:
     GCCollector(registry=registry)
     exporter = PrometheusMetrics(
         app,
-        path=PATH if config.metrics_on_http else None,
+        path=None,  # see serve
         registry=registry,
         group_by=url_rule,
         buckets=BUCKETS,
@@ -47,11 +48,20 @@ def init_app(app: Flask) -> None:
         version=config.version,
         revision=config.revision,
     )
+    if config.metrics_on_http:
+        app.add_url_rule(PATH, view_func=serve)
     # Otherwise //path is one more answer, 308, for every method.
     app.url_map.merge_slashes = False
     # Registered after the exporter's own hook and so run before it: it labels with request.method,
     # and any token is a method to a client (RFC 9110 section 9.1).
     app.after_request(bound_method)
+
+
+def serve() -> Response:
+    """Answer as the management port does; the exporter's own view answers some Accepts with 500."""
+    registry = current_app.extensions["metrics_registry"]
+    body, kind = render(registry, request.headers.get("Accept", ""))
+    return Response(body, content_type=kind)
 
 
 def bound_method(response: Response) -> Response:

@@ -12,7 +12,7 @@ COMPONENTS = Path(__file__).parents[1] / "k8s/components"
 RULES = COMPONENTS / "prometheus-operator/prometheusrule.yaml"
 DASHBOARD = COMPONENTS / "grafana-dashboard/hellopod.json"
 
-# What stands in a rule group and a dashboard row of its own: not every Prometheus scrapes these two.
+# What stands in a rule group and a dashboard row of its own: not everyone scrapes these two.
 OUTSIDE_GROUP = "hellopod-kube-state-metrics"
 OUTSIDE_ROW = "From kube-state-metrics and cAdvisor"
 

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from service.runtime.connection import Connection, Phase
+from service.runtime.head import header
 from service.runtime.state import Stage
 
 PROBES = ("/healthz", "/readyz")
@@ -68,7 +69,7 @@ class Health:
     def _scrape(self, connection: Connection) -> None:
         """Render metrics, which takes milliseconds, in the thread for it."""
         try:
-            body, kind = self.worker.metrics.render()
+            body, kind = self.worker.metrics.render(header(connection.buffer, "accept"))
             keep = self._keep(connection)
             response = self.worker.answers.response(
                 200, "OK", body, kind, close=not keep, head=connection.buffer

@@ -6,13 +6,34 @@ from typing import Any
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.openmetrics import exposition as openmetrics
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header, parse_options_header
 
+from service.runtime.head import trace_id
 from service.runtime.state import Stage
 
 # From a free slot to the longest wait that QUEUE_TIMEOUT allows by default, in seconds.
 QUEUE_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0)
 # From a trivial answer to a long download, in seconds.
 TOTAL_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+
+
+def render(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """Return all metrics, and the media type: what Prometheus likes best according to its Accept.
+
+    Only OpenMetrics has exemplars. prometheus_client's own choice ignores the q values, and fails
+    for a version that is no number.
+    """
+    for media_range, quality in parse_accept_header(accept, MIMEAccept):
+        kind, options = parse_options_header(media_range)
+        if quality and kind in ("text/plain", "text/*", "*/*"):
+            break
+        if quality and kind == "application/openmetrics-text":
+            if options.get("version", "1.0.0") in ("0.0.1", "1.0.0"):
+                text = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
+                return text, openmetrics.CONTENT_TYPE_LATEST
+    return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
 
 
 class RuntimeMetrics:
@@ -45,14 +66,15 @@ class RuntimeMetrics:
         for collector in (self, self.cut, self.queue_time, self.total_time):
             self.registry.register(collector)
 
-    def observe(self, queued: float, total: float) -> None:
-        """Count a finished request, times in seconds."""
-        self.queue_time.observe(queued)
-        self.total_time.observe(total)
+    def observe(self, connection: Any, started: float, done: float) -> None:
+        """Count a finished request; the trace that it belongs to becomes an exemplar."""
+        trace = trace_id(connection.request)
+        self.queue_time.observe(started - connection.arrived)
+        self.total_time.observe(done - connection.arrived, {"trace_id": trace} if trace else None)
 
-    def render(self) -> tuple[bytes, str]:
-        """Return everything as text for Prometheus, and its media type."""
-        return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """Return everything, and its media type."""
+        return render(self.registry, accept)
 
     def collect(self) -> Iterator[Metric]:
         """Read the worker."""

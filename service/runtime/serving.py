@@ -54,7 +54,7 @@ class Serving(EventLoop):
             started = time.monotonic()
             connection.keep = self.run_app(connection)
             done = time.monotonic()
-            self.metrics.observe(started - connection.arrived, done - connection.arrived)
+            self.metrics.observe(connection, started, done)
             following = self.admission.leave(connection, done)
             connection.meter.end()
             if following is not None:
