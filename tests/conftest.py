@@ -4,6 +4,8 @@ from flask.testing import FlaskClient
 
 from service import create_app
 from service.config import Config
+from tests.runtime.gunicorn_process import OURS, Gunicorn
+from tests.runtime.raw import get
 
 
 @pytest.fixture
@@ -30,6 +32,14 @@ def app(config: Config) -> Flask:
 def client(app: Flask) -> FlaskClient:
     """A client of that app."""
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def scraped() -> str:
+    """Text for Prometheus from the real process, once every metric has a sample."""
+    with Gunicorn(*OURS, "tests.raising_app:app") as server:
+        assert [get(server.port, path)[0] for path in ("/", "/raise")] == [200, 500]
+        return get(server.management, "/metrics")[2].decode()
 
 
 def pytest_addoption(parser):

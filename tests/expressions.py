@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -25,6 +25,7 @@ class Expression:
     name: str
     expr: str
     needs_outside: bool = False
+    text: str = ""  # what a person reads of a result; may name labels in double braces
 
 
 def rule_groups() -> list[dict]:
@@ -45,7 +46,7 @@ def expressions(namespace: str = "hellopod", window: str = "5m") -> Iterator[Exp
     values = {"__rate_interval": window, "namespace": namespace, "pod": ".*"}
     for found in of_dashboard():
         expr = re.sub(r"\$(\w+)", lambda variable: values[variable[1]], found.expr)
-        yield Expression(found.source, found.name, expr, found.needs_outside)
+        yield replace(found, expr=expr)
 
 
 def of_rules() -> Iterator[Expression]:
@@ -55,7 +56,8 @@ def of_rules() -> Iterator[Expression]:
         for rule in group["rules"]:
             source = "alert" if "alert" in rule else "rule"
             name = rule.get("alert") or rule["record"]
-            yield Expression(source, name, rule["expr"], outside)
+            text = " ".join(rule.get("annotations", {}).values())
+            yield Expression(source, name, rule["expr"], outside, text)
 
 
 def of_dashboard() -> Iterator[Expression]:
@@ -65,9 +67,11 @@ def of_dashboard() -> Iterator[Expression]:
         if match := re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]):
             yield Expression("variable", variable["name"], f"count by ({match[2]}) ({match[1]})")
     for annotation in board["annotations"]["list"]:
-        yield Expression("annotation", annotation["name"], annotation["expr"])
+        text = annotation["titleFormat"]
+        yield Expression("annotation", annotation["name"], annotation["expr"], text=text)
     outside = False
     for panel in board["panels"]:
         outside = outside or panel["title"] == OUTSIDE_ROW
         for target in panel.get("targets", []):
-            yield Expression("panel", panel["title"], target["expr"], outside)
+            text = target["legendFormat"]
+            yield Expression("panel", panel["title"], target["expr"], outside, text)

@@ -2,13 +2,18 @@
 
 import re
 from dataclasses import MISSING, fields
+from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from service.config import Config
 from service.version import __version__
+from tests.expressions import expressions
+from tests.promql import metrics
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
@@ -36,6 +41,54 @@ def test_settings():
         assert meaning.startswith(setting.metadata["meaning"].split("; default")[0])
         if setting.default is not MISSING and setting.name != "version":
             assert default == str(setting.default).lower()
+
+
+def test_metrics(scraped):
+    """The table and a scrape of the real process, both ways."""
+    documented = {row[0].strip("`"): row[1:3] for row in table("Metrics")}
+    families = {metric_name(family): family for family in text_string_to_metric_families(scraped)}
+
+    assert documented.keys() == families.keys()
+    for name, family in families.items():
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        kind, documented_labels = documented[name]
+        assert (name, kind) == (name, family.type)
+        assert (name, set(re.findall(r"`(\w+)`", documented_labels))) == (name, labels)
+
+
+def metric_name(family):
+    return family.name + ("_total" if family.type == "counter" else "")
+
+
+@pytest.mark.parametrize("row", table("Metrics"), ids=lambda row: row[0].strip("`"))
+def test_metric_is_documented(row):
+    """Its unit is that of its name, and its users are those that ask for it."""
+    name, _, _, unit, meaning, used_by = row
+    for wanted in ("seconds", "bytes"):
+        assert (unit == wanted) is (wanted in name)
+    assert meaning
+    documented = [user for user in used_by.split(", ") if user]
+    users = users_of(name.strip("`"))
+    assert all(any(fnmatch(user, pattern) for pattern in documented) for user in users)
+    assert all(any(fnmatch(user, pattern) for user in users) for pattern in documented)
+
+
+def users_of(name):
+    return {user for user, asked in uses() if asked & {name, name + "_bucket"}}
+
+
+@cache
+def uses():
+    """Who asks for which metrics; a recorded one stands for those it is made of."""
+    recorded = {e.name: metrics(e.expr) for e in expressions() if e.source == "rule"}
+    return [
+        (
+            expression.name if expression.source == "alert" else "dashboard",
+            set().union(*(recorded.get(name, {name}) for name in metrics(expression.expr))),
+        )
+        for expression in expressions()
+        if expression.source != "rule"
+    ]
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\bmake ([a-z0-9-]+)", README))))

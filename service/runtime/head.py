@@ -13,7 +13,7 @@ def header(head: bytes | bytearray, name: str) -> str:
 
     Several are one with commas in it (RFC 9110 section 5.3).
     """
-    lines = re.compile(rb"\r\n%b:([^\r\n]*)" % name.encode(), re.IGNORECASE)
+    lines = re.compile(rb"\r\n%b:([^\r]*)" % name.encode(), re.IGNORECASE)
     found = lines.findall(head, 0, head.find(b"\r\n\r\n") + 2)
     return ",".join(value.decode("latin-1").strip(" \t") for value in found)
 

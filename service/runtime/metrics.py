@@ -13,6 +13,7 @@ from werkzeug.http import parse_accept_header, parse_options_header
 from service.runtime.head import trace_id
 from service.runtime.state import Stage
 
+OPENMETRICS = "application/openmetrics-text"
 # From a free slot to the longest wait that QUEUE_TIMEOUT allows by default, in seconds.
 QUEUE_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0)
 # From a trivial answer to a long download, in seconds.
@@ -20,19 +21,21 @@ TOTAL_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 
 def render(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
-    """Return all metrics, and the media type: what Prometheus likes best according to its Accept.
+    """Return all metrics, and the media type: OpenMetrics, which alone has exemplars, if preferred.
 
-    Only OpenMetrics has exemplars. prometheus_client's own choice ignores the q values, and fails
-    for a version that is no number.
+    prometheus_client's own choice ignores the q values, and fails for a version that is no number.
     """
+    likes = {"text": 0.0, "openmetrics": 0.0}
     for media_range, quality in parse_accept_header(accept, MIMEAccept):
         kind, options = parse_options_header(media_range)
-        if quality and kind in ("text/plain", "text/*", "*/*"):
-            break
-        if quality and kind == "application/openmetrics-text":
-            if options.get("version", "1.0.0") in ("0.0.1", "1.0.0"):
-                text = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
-                return text, openmetrics.CONTENT_TYPE_LATEST
+        if kind in ("text/plain", "text/*", "*/*"):
+            likes["text"] = max(likes["text"], quality)
+        elif kind == OPENMETRICS and options.get("version", "1.0.0") in ("0.0.1", "1.0.0"):
+            likes["openmetrics"] = max(likes["openmetrics"], quality)
+    if likes["openmetrics"] and likes["openmetrics"] >= likes["text"]:
+        # No name here has anything to escape; looking for it would cost half as much again.
+        text = openmetrics.generate_latest(registry, openmetrics.ALLOWUTF8)  # type: ignore[no-untyped-call]
+        return text, openmetrics.CONTENT_TYPE_LATEST
     return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
 
 
