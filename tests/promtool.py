@@ -29,8 +29,10 @@ def command(folder: Path) -> list[str]:
     if shutil.which("promtool"):
         return ["promtool"]
     if image_is_there():
-        there = ["--volume", f"{folder}:/checked:ro", "--workdir", "/checked"]
-        return ["docker", "run", "--rm", "--interactive", *there, "--entrypoint=promtool", IMAGE]
+        # As who we are: the image's own user may not read a folder of the tests.
+        options = ["--user", str(os.getuid()), "--volume", f"{folder}:/checked:ro"]
+        inside = ["--workdir", "/checked", "--entrypoint", "promtool", IMAGE]
+        return ["docker", "run", "--rm", "--interactive", *options, *inside]
     missing = f"promtool is not on PATH (it comes with Prometheus), and docker cannot get {IMAGE}"
     if os.environ.get("CI") == "true":
         pytest.fail(missing)
