@@ -42,13 +42,20 @@ class Gunicorn:
 
     def __enter__(self):
         self.start()
+        try:
+            self._learn()
+        except BaseException:
+            self.stop()  # nobody else would, and our own thread waits for its end
+            raise
+        return self
+
+    def _learn(self):
         if self.ours:
             self.management = int(
                 self.wait_for(r"Management port listening at: http://0\.0\.0\.0:(\d+)")
             )
         self.port = int(self.wait_for(r"\bListening at: http://[0-9.]+:(\d+)"))
         self.worker = int(self.wait_for(r"Booting worker with pid: (\d+)"))
-        return self
 
     def __exit__(self, *_):
         self.stop()
