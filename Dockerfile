@@ -7,7 +7,9 @@ FROM ${PYTHON_IMAGE} AS venv
 RUN python -m venv --without-pip /opt/venv
 
 FROM venv AS dependencies
-COPY requirements.txt .
+# With OpenTelemetry: --build-arg REQUIREMENTS=requirements-otel.txt
+ARG REQUIREMENTS=requirements.txt
+COPY ${REQUIREMENTS} requirements.txt
 RUN pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes --requirement requirements.txt
 
 FROM ${PYTHON_IMAGE} AS base

@@ -8,6 +8,7 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/version.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null)
 IMAGE ?= hellopod:$(VERSION)
 PYTHON_IMAGE ?= python:3.13-slim
+REQUIREMENTS ?= requirements.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check fix e2e e2e-full image lock clean
@@ -39,13 +40,16 @@ e2e-full: $(VENV)/dev ## The same at full length: load of minutes, each event th
 
 image: ## Build the image
 	docker build --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
+		--build-arg REQUIREMENTS=$(REQUIREMENTS) \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
 
 lock: $(VENV)/dev ## Renew the locks from pyproject.toml
 	$(UV_COMPILE) pyproject.toml --output-file requirements.txt
 	$(UV_COMPILE) --group smoke --constraint requirements.txt --output-file requirements-smoke.txt
 	$(UV_COMPILE) --group reload --output-file requirements-reload.txt
-	$(UV_COMPILE) pyproject.toml --group dev --constraint requirements.txt \
+	$(UV_COMPILE) pyproject.toml --extra otel --constraint requirements.txt \
+		--output-file requirements-otel.txt
+	$(UV_COMPILE) pyproject.toml --extra otel --group dev --constraint requirements-otel.txt \
 		--constraint requirements-smoke.txt --output-file requirements-dev.txt
 
 clean: ## Remove the virtual environment and caches

@@ -31,4 +31,8 @@ def create_app(config: "Config | None" = None) -> "Flask":
     app.register_blueprint(api.bp)
     health.init_app(app)
     chaos.init_app(app)
+    if config.otel_exporter_otlp_endpoint:
+        from service import tracing  # not above: the packages it needs are an extra
+
+        tracing.init_app(app)
     return app

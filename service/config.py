@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from service.parsing import Invalid, boolean, integer, one_of, seconds, text, token
+from service.parsing import Invalid, boolean, collector, integer, one_of, seconds, text, token
 from service.version import __version__
 
 
@@ -79,6 +79,9 @@ class Config:
     chaos_max_seconds: float = _setting(
         60.0, seconds(0.1, 3600), "the most seconds that a fault may take"
     )
+    otel_exporter_otlp_endpoint: str = _setting(
+        "", collector, "base URL of an OpenTelemetry collector (OTLP/HTTP) to send spans to"
+    )
     pod_name: str = _setting(socket.gethostname, text, "pod name; default: the host name")
     pod_namespace: str = _setting("", text, "namespace of the pod")
     pod_ip: str = _setting("", text, "IP address of the pod")
@@ -136,6 +139,6 @@ def is_secret(name: str) -> bool:
 
 
 def _shown(name: str, text: str) -> str:
-    if is_secret(name):
+    if is_secret(name) or "@" in text:  # a URL may hold a password
         return "'***'"
     return ascii(text if len(text) <= 80 else text[:80] + "...")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from flask import Flask, Response, request
 
+TRACE_HEADERS = ("traceparent", "tracestate")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # https://www.w3.org/TR/trace-context-1/#traceparent-header: version ff and zero ids are invalid;
 # version 00 ends after the flags, a later one may go on after a dash.
@@ -15,7 +16,10 @@ TRACEPARENT = re.compile(
 
 
 class Trace(NamedTuple):
-    """The caller's trace and span, in lower-case hexadecimal."""
+    """The trace and its current span, in lower-case hexadecimal.
+
+    The span is the caller's, or with OpenTelemetry the one of this request.
+    """
 
     trace_id: str
     span_id: str
@@ -31,10 +35,29 @@ def correlate() -> None:
     """Take the caller's request id if it is harmless in a log and a header, else make one."""
     given = request.headers.get("X-Request-ID", "")
     request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    request.environ["hellopod.request_id"] = request_id
-    request.environ["hellopod.trace"] = parse_traceparent(request.headers.get("traceparent", ""))
+    environ = request.environ
+    environ["hellopod.request_id"] = request_id
+    # The span of this request has set them already, if there is one.
+    headers = environ.setdefault("hellopod.trace_headers", incoming_trace_headers())
+    environ["hellopod.trace"] = parse_traceparent(headers.get("traceparent", ""))
     if request.url_rule:
-        request.environ["hellopod.route"] = request.url_rule.rule
+        environ["hellopod.route"] = request.url_rule.rule
+
+
+def incoming_trace_headers() -> dict[str, str]:
+    """Return the caller's trace context as it came."""
+    return {name: request.headers[name] for name in TRACE_HEADERS if name in request.headers}
+
+
+def outgoing_headers() -> dict[str, str]:
+    """Return the headers for a call to another service on behalf of this request.
+
+    Without a span of ours the caller's trace context goes on unchanged, which the W3C calls
+    forwarding: a new parent id that nobody has recorded would tear the trace apart.
+    """
+    environ = request.environ
+    headers = {"X-Request-ID": environ["hellopod.request_id"]}
+    return headers | environ["hellopod.trace_headers"] if environ["hellopod.trace"] else headers
 
 
 def return_request_id(response: Response) -> Response:

@@ -58,7 +58,7 @@ class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         """Log a finished request; successful probes and scrapes are not worth a line."""
         status = int(str(resp.status).split(maxsplit=1)[0])
-        path = _text(environ.get("PATH_INFO", req.path))
+        path = text(environ.get("PATH_INFO", req.path))
         if path in QUIET_PATHS and status < 400:
             return
         method = environ["REQUEST_METHOD"]
@@ -76,7 +76,7 @@ class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
                 "duration": round(request_time.total_seconds(), 6),
                 "bytes": resp.sent,
                 "remote_addr": environ.get("REMOTE_ADDR"),
-                "user_agent": _text(environ.get("HTTP_USER_AGENT", "")),
+                "user_agent": text(environ.get("HTTP_USER_AGENT", "")),
             },
         )
 
@@ -89,8 +89,8 @@ def ids(environ: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _text(value: str) -> str:
-    # PEP 3333 hands over bytes dressed as latin-1.
+def text(value: str) -> str:
+    """Decode what PEP 3333 hands over as bytes dressed as latin-1."""
     return value.encode("latin-1", "replace").decode(errors="replace")
 
 

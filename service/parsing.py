@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 
 
 class Invalid(Exception):
@@ -56,6 +57,22 @@ def text(value: str) -> str:
     if value.isascii() and value.isprintable() and value == value.strip() and len(value) <= 253:
         return value
     raise Invalid("at most 253 printable ASCII characters")
+
+
+def collector(value: str) -> str:
+    """Allow the address of a server, where the extra that sends to it is installed."""
+    # No credentials and no query: settings are logged.
+    host = r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])"
+    if not re.fullmatch(rf"https?://{host}(:[0-9]{{1,5}})?(/[A-Za-z0-9._~/-]{{0,99}})?", value):
+        raise Invalid("an http:// or https:// URL without user, password and query")
+    try:
+        version("opentelemetry-exporter-otlp-proto-http")
+    except PackageNotFoundError:
+        raise Invalid(
+            "OpenTelemetry is not installed; requirements-otel.txt has it, "
+            "and so has an image built with it as build argument REQUIREMENTS"
+        ) from None
+    return value
 
 
 def token(value: str) -> str:

@@ -5,6 +5,8 @@ import pytest
 
 from service.config import Config, SettingError
 
+COLLECTOR = "an http:// or https:// URL without user, password and query"
+
 
 def test_defaults():
     assert Config.from_env({}) == Config()
@@ -47,6 +49,12 @@ def test_frozen():
         ("POD_NAME", "a\r\nSet-Cookie: b", "at most 253 printable ASCII characters"),
         ("VERSION", "v" * 254, "at most 253 printable ASCII characters"),
         ("NODE_NAME", "\udcff", "at most 253 printable ASCII characters"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", COLLECTOR),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317", COLLECTOR),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://", COLLECTOR),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:port", COLLECTOR),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector/?key=x", COLLECTOR),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector\n", COLLECTOR),
     ],
 )
 def test_bad_value(name, value, allowed):
@@ -57,6 +65,20 @@ def test_bad_value(name, value, allowed):
     assert message.startswith(f"{name}='")
     assert message.endswith(f" is not allowed: {allowed}")
     assert message.isascii() and message.isprintable() and len(message) < 300
+
+
+@pytest.mark.parametrize(
+    "url", ["http://collector", "https://[::1]:4318/", "http://a-b.c:4318/some/path"]
+)
+def test_collector(url):
+    assert Config.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": url}).otel_exporter_otlp_endpoint == url
+
+
+def test_password_in_a_url_is_not_shown():
+    with pytest.raises(SettingError, match=COLLECTOR) as error:
+        Config.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://user:geheim@collector"})
+
+    assert "geheim" not in str(error.value)
 
 
 @pytest.mark.parametrize("token", ["geheim", "geheim" * 100, "geheim-and-long-enough\n"])

@@ -13,10 +13,15 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 GROUPS = PROJECT["dependency-groups"]
 LOCKS = {
     "requirements.txt": PROJECT["project"]["dependencies"],
+    "requirements-otel.txt": [
+        *PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"]["otel"],
+    ],
     "requirements-smoke.txt": GROUPS["smoke"],
     "requirements-reload.txt": GROUPS["reload"],
     "requirements-dev.txt": [
         *PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"]["otel"],
         *GROUPS["smoke"],
         *(entry for entry in GROUPS["dev"] if isinstance(entry, str)),
     ],
@@ -57,6 +62,13 @@ def test_lock_names_no_index(lock):
 
 def test_locks_agree():
     everything = read("requirements-dev.txt")
-    for lock in ("requirements.txt", "requirements-smoke.txt"):
+    for lock in ("requirements.txt", "requirements-otel.txt", "requirements-smoke.txt"):
         for name, (version, _) in read(lock).items():
             assert everything[name][0] == version
+
+
+def test_opentelemetry_is_optional():
+    plain, traced = read("requirements.txt"), read("requirements-otel.txt")
+
+    assert plain.keys() < traced.keys()
+    assert not [name for name in plain if name.startswith("opentelemetry")]

@@ -44,7 +44,9 @@ worker_connections = 1000 + threads
 # event loop takes and refuses thousands a second; a shorter queue overflows before it gets there,
 # and each client that is dropped waits a second for its next try.
 backlog = 1024
-graceful_timeout = settings.graceful_timeout
+# Beyond that of the requests, for the last spans; terminationGracePeriodSeconds has room for it.
+flush_seconds = 2 if settings.otel_exporter_otlp_endpoint else 0
+graceful_timeout = settings.graceful_timeout + flush_seconds
 keepalive = settings.keepalive
 # The worker's heartbeat: one that is stopped is replaced after this, within a minute.
 timeout = 30
@@ -96,3 +98,15 @@ def pre_fork(server: Any, _worker: Any) -> None:
     POD.count_spawn()
     if POD.restarts:
         server.log.warning("worker restart %d in this pod", POD.restarts)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Send the spans that are left, in the worker; in the master, which also gets here, is no app.
+
+    Not at the interpreter's exit: that waits for the threads of requests that hang.
+    """
+    if flush_seconds and (app := getattr(worker, "wsgi", None)):
+        from service import tracing
+
+        if not tracing.stop(app, flush_seconds):
+            worker.log.warning("spans are lost: no answer from OTEL_EXPORTER_OTLP_ENDPOINT")

@@ -104,7 +104,7 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         for connection in self.main.held[Phase.IDLE]:
             connection.since = time.monotonic()  # from now on, however long it has been idle
         self.longest_sleep = LAST_BEAT
-        deadline = time.monotonic() + self.cfg.graceful_timeout - LAST_WORDS
+        deadline = time.monotonic() + self.config.graceful_timeout - LAST_WORDS
         while self.main.count() and time.monotonic() < deadline:
             if self.state.stage == Stage.LEAVING:
                 self.idle_timeout = 0

@@ -1,0 +1,130 @@
+"""OpenTelemetry: a span for each request, sent to a collector. Imported only if there is one.
+
+The SDK alone: its instrumentation of Flask is a beta that holds the SDK back, names spans by the
+path where there is no route, and ends the span of a stream before its first byte.
+"""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.wsgi import ClosingIterator
+
+from service import logs, metrics
+from service.config import Config
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication
+
+W3C = TraceContextTextMapPropagator()
+NO_PARENT = Context()
+
+
+def init_app(app: Flask) -> None:
+    """Trace the app. This starts a thread: call it after the fork."""
+    config = app.extensions["config"]
+    provider = TracerProvider(resource=resource(config))
+    endpoint = config.otel_exporter_otlp_endpoint.rstrip("/") + "/v1/traces"
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
+    trace.set_tracer_provider(provider)  # for the spans of the handlers' own
+    app.extensions["tracer_provider"] = provider
+    app.wsgi_app = Traced(app.wsgi_app, provider.get_tracer("service"))  # type: ignore[assignment]
+
+
+def stop(app: Any, seconds: float) -> bool:
+    """Send the spans that are left; returns whether that took no longer than `seconds`."""
+    provider = getattr(app, "extensions", {}).get("tracer_provider")
+    if provider is None:
+        return True
+    sender = Thread(target=provider.shutdown, daemon=True)  # it has no timeout of its own
+    sender.start()
+    sender.join(seconds)
+    return not sender.is_alive()
+
+
+def resource(config: Config) -> Resource:
+    """Describe the pod; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES have the last word.
+
+    https://opentelemetry.io/docs/specs/semconv/resource/k8s/
+    """
+    known = {
+        "service.name": "hellopod",
+        "service.version": config.version,
+        "service.instance.id": config.pod_name,
+    }
+    if config.pod_namespace:  # else the pod's name may be that of a host
+        known |= {
+            "k8s.namespace.name": config.pod_namespace,
+            "k8s.pod.name": config.pod_name,
+            "k8s.pod.ip": config.pod_ip,
+            "k8s.node.name": config.node_name,
+        }
+    known = {name: value for name, value in known.items() if value}
+    return Resource.create(known).merge(OTELResourceDetector().detect())
+
+
+class Traced:
+    """WSGI middleware; a span ends when its response is closed, and has been sent.
+
+    https://opentelemetry.io/docs/specs/semconv/http/http-spans/, without the query: it may hold
+    secrets.
+    """
+
+    def __init__(self, app: "WSGIApplication", tracer: trace.Tracer) -> None:
+        self.app = app
+        self.tracer = tracer
+
+    def __call__(self, environ: dict[str, Any], respond: "StartResponse") -> Iterable[bytes]:
+        """Serve a request; there are no spans for probes and scrapes."""
+        path = logs.text(environ.get("PATH_INFO", ""))
+        if path in logs.QUIET_PATHS:
+            return self.app(environ, respond)
+        method = environ["REQUEST_METHOD"]
+        with ExitStack() as stack:
+            span = stack.enter_context(
+                self.tracer.start_as_current_span(
+                    "HTTP",
+                    context=W3C.extract(EnvironHeaders(environ), NO_PARENT),
+                    kind=SpanKind.SERVER,
+                    attributes={
+                        "http.request.method": method if method in metrics.VERBS else "_OTHER",
+                        "url.path": path,
+                        "url.scheme": environ["wsgi.url_scheme"],
+                    },
+                )
+            )
+            outgoing: dict[str, str] = {}
+            W3C.inject(outgoing)
+            if outgoing:  # nothing with OTEL_SDK_DISABLED
+                environ["hellopod.trace_headers"] = outgoing
+
+            def start_response(status: str, headers: Any, *args: Any) -> Any:
+                describe(span, environ, status)
+                return respond(status, headers, *args)
+
+            return ClosingIterator(self.app(environ, start_response), stack.pop_all().close)
+
+
+def describe(span: trace.Span, environ: dict[str, Any], status: str) -> None:
+    """Say what is known once there is a response; the name has no part that a client can invent."""
+    method = environ["REQUEST_METHOD"]
+    method = method if method in metrics.VERBS else "HTTP"
+    route = environ.get("hellopod.route")
+    span.update_name(f"{method} {route}" if route else method)
+    if route:
+        span.set_attribute("http.route", route)
+    span.set_attribute("http.response.status_code", int(status[:3]))
+    if status >= "500":
+        span.set_status(StatusCode.ERROR)
+        span.set_attribute("error.type", status[:3])
