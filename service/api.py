@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import Rule
 
-from service import identity
+from service import identity, page
 from service.config import is_secret
 
 bp = Blueprint("api", __name__)
@@ -19,9 +19,14 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 @bp.get("/")
 def hello() -> Response:
-    """Say which pod answers, as text."""
+    """Say which pod answers, as text; to a browser as a page that goes on asking."""
     pod = identity.current().pod
-    return Response(f"Hello from container {pod}!\n", mimetype="text/plain")
+    if page.wanted():
+        response = page.render(identity.current())
+    else:
+        response = Response(f"Hello from container {pod}!\n", mimetype="text/plain")
+    response.vary.add("Accept")
+    return response
 
 
 @bp.get("/api/identity")

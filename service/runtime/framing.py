@@ -13,6 +13,7 @@ TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r]*)(?=\r\n)")
 # All of these begin with a literal, so that no head makes a search slow.
 EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n")
 CONNECTION = re.compile(rb"\r\nconnection:")
+X_CLOSE = re.compile(rb"\r\nx-connection:[ \t]*close[ \t]*\r\n")  # see gunicorn_conf.pre_request
 CLOSE = re.compile(rb"\r\nconnection:[ \t]*close[ \t]*\r\n")
 FOLDED = re.compile(rb"\r\n[ \t]")
 PLAIN = re.compile(rb"(?!connect )[a-z]+ [!-~]+ http/1\.1\r\n")
@@ -92,6 +93,7 @@ class Frame:
             and b"transfer-encoding" not in head
             and head.count(b"\r") == head.count(b"\n") == head.count(b"\r\n")
             and not self.last
+            and not X_CLOSE.search(head)
         )
         return True
 

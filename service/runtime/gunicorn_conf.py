@@ -93,6 +93,12 @@ def post_worker_init(worker: Any) -> None:
     getattr(worker.wsgi, "extensions", {})["pod_state"] = POD
 
 
+def pre_request(_worker: Any, request: Any) -> None:
+    """Close the connection behind a request that asks so in the one way that a web page can."""
+    if ("X-CONNECTION", "close") in request.headers:
+        request.force_close()
+
+
 def pre_fork(server: Any, _worker: Any) -> None:
     """Count workers, and say so when one replaces another."""
     POD.count_spawn()

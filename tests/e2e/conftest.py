@@ -33,6 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--image", metavar="REFERENCE", help="deploy this image, which exists, and build none"
     )
+    group.addoption(
+        "--screenshot", metavar="FILE", help="where to leave a picture of the page in a rollout"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

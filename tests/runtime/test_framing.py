@@ -101,6 +101,7 @@ def test_expect(version, state):
         (b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n", True),
         (b"GET / HTTP/1.0\r\nHost: a\r\n\r\n", False),
         (b"GET / HTTP/1.1\r\nConnection: Close\r\n\r\n", False),
+        (b"GET / HTTP/1.1\r\nX-Connection: close\r\n\r\n", False),
         (b"POST / HTTP/1.1\r\nContent-Length : 0\r\n\r\n", False),
         (b"POST / HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: 1\r\n\r\n", False),
         (b"POST / HTTP/1.1\r\nContent-Length: 0, 1\r\n\r\n", False),

@@ -10,6 +10,7 @@ import pytest
 
 from service.config import Config
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, Gunicorn
+from tests.runtime.raw import get
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,13 @@ def test_serves(server):
     with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=10) as response:
         assert response.read() == b"Hello from container pod-1!\n"
         assert response.headers["X-Pod-Name"] == "pod-1"
+
+
+@pytest.mark.parametrize(
+    ("headers", "connection"), [("", "keep-alive"), ("X-Connection: close\r\n", "close")]
+)
+def test_closes_behind_a_page_that_asks(server, headers, connection):
+    assert get(server.port, "/api/identity", headers)[1]["connection"] == connection
 
 
 def test_one_worker_many_threads(server):

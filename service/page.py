@@ -1,0 +1,45 @@
+"""The page that `/` is for a browser: a tile for each pod that answers."""
+
+import secrets
+
+from flask import Response, render_template, request
+
+from service.identity import Identity
+
+
+def wanted() -> bool:
+    """Whether the client prefers HTML to text. What accepts everything, such as curl, does not."""
+    return request.accept_mimetypes.best_match(["text/plain", "text/html"]) == "text/html"
+
+
+def render(identity: Identity) -> Response:
+    """Return the page, which shows one identity by itself and all others with its script.
+
+    Script and style are part of it: in a rollout the next request may reach another version.
+    """
+    nonce = secrets.token_urlsafe(16)
+    response = Response(render_template("page.html", me=identity, nonce=nonce))
+    response.content_security_policy = policy(nonce)
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.cache_control.no_store = True  # a nonce is for one response
+    return response
+
+
+def policy(nonce: str) -> str:
+    """Return a content security policy: what this response brings, and asking where it came from.
+
+    https://www.w3.org/TR/CSP3/; the image is the empty icon, without which a browser asks for one.
+    """
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'nonce-{nonce}'",
+            f"style-src 'nonce-{nonce}'",
+            "connect-src 'self'",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )

@@ -1,0 +1,122 @@
+"use strict";
+
+const EVERY = 250; // milliseconds between two questions: a rollout takes seconds
+const TIMEOUT = 5000; // milliseconds until a question counts as failed
+const WINDOW = 100; // answers that shares are of
+const LATENCIES = 20; // answers that a pod's median latency is of
+const ALONE = 20; // answers from one pod before the page wonders; of two pods it is one in 500,000
+const PATIENCE = 12; // a tile goes after this many answers for each tile, none from its pod: e^-12
+const DRAINED = 3000; // milliseconds without an answer after which a draining pod has gone
+const COLOURS = 4;
+
+const byId = (id) => document.getElementById(id);
+const counts = {answered: 0, shed: 0, failed: 0};
+const pods = new Map(); // by name
+const versions = []; // in the order they were seen
+let recent = []; // names of the pods that answered last
+let paused = false;
+
+function tell(text) {
+  const line = document.createElement("p");
+  line.textContent = `${new Date().toLocaleTimeString()} ${text}`;
+  byId("events").prepend(line);
+  while (byId("events").children.length > 50) byId("events").lastChild.remove();
+}
+
+function count(what) {
+  counts[what] += 1;
+  byId(what).textContent = counts[what];
+  byId(what).parentElement.classList.toggle("bad", what !== "answered");
+}
+
+function versionOf(me) {
+  return me.revision ? `${me.version} (${me.revision.slice(0, 7)})` : me.version;
+}
+
+function meet(me) {
+  const version = versionOf(me);
+  if (!versions.includes(version)) versions.push(version);
+  const tile = byId("tile").content.firstElementChild.cloneNode(true);
+  tile.style.setProperty("--colour", `var(--version-${versions.indexOf(version) % COLOURS})`);
+  tile.querySelector("h3").textContent = me.pod;
+  tile.querySelector(".version").textContent = version;
+  tile.querySelector(".node").textContent = me.node ?? "unknown";
+  byId("tiles").append(tile);
+  tell(`${me.pod} answers, version ${version}`);
+  return {tile, version, draining: false, latencies: [], seenAt: 0, seenTime: 0};
+}
+
+function note(me, latency) {
+  count("answered");
+  let pod = pods.get(me.pod);
+  if (pod && pod.version !== versionOf(me)) forget(me.pod, "has another version");
+  pod = pods.get(me.pod) ?? meet(me);
+  pods.set(me.pod, pod);
+  if (me.draining && !pod.draining) tell(`${me.pod} is draining`);
+  pod.draining = me.draining;
+  pod.latencies = [...pod.latencies, latency].slice(-LATENCIES);
+  pod.seenAt = counts.answered;
+  pod.seenTime = performance.now();
+  recent = [...recent, me.pod].slice(-WINDOW);
+}
+
+function forget(name, why) {
+  pods.get(name).tile.remove();
+  pods.delete(name);
+  recent = recent.filter((other) => other !== name);
+  tell(`${name} ${why}`);
+}
+
+function tidy() {
+  for (const [name, pod] of pods) {
+    const gone = pod.draining && performance.now() - pod.seenTime > DRAINED;
+    if (gone || counts.answered - pod.seenAt > PATIENCE * pods.size) forget(name, "answers no more");
+  }
+}
+
+function draw() {
+  for (const [name, {tile, draining, latencies}] of pods) {
+    const share = recent.filter((other) => other === name).length / recent.length;
+    const median = latencies.toSorted((a, b) => a - b)[Math.floor(latencies.length / 2)];
+    tile.classList.toggle("draining", draining);
+    tile.querySelector(".state").textContent = draining ? "draining" : "serving";
+    tile.querySelector("meter").value = share;
+    tile.querySelector(".share").textContent = `${Math.round(100 * share)} %`;
+    tile.querySelector(".latency").textContent = `${median.toFixed(0)} ms`;
+  }
+  byId("single").hidden = pods.size !== 1 || recent.length < ALONE;
+}
+
+async function ask() {
+  const start = performance.now();
+  try {
+    // The server closes the connection behind the answer, so that the next one may reach another
+    // pod. A script may not send Connection itself: https://fetch.spec.whatwg.org/#forbidden-request-header
+    const response = await fetch("api/identity", {
+      cache: "no-store",
+      headers: {"X-Connection": "close"},
+      signal: AbortSignal.timeout(TIMEOUT),
+    });
+    if (response.ok) note(await response.json(), performance.now() - start);
+    else count(response.status === 503 ? "shed" : "failed");
+  } catch {
+    count("failed");
+  }
+}
+
+// Not before the last one is answered: a slow service is not asked more often.
+async function go() {
+  if (!paused && !document.hidden) {
+    await ask();
+    tidy();
+    draw();
+  }
+  setTimeout(go, EVERY);
+}
+
+byId("pause").addEventListener("click", () => {
+  paused = !paused;
+  byId("pause").textContent = paused ? "Continue" : "Pause";
+});
+byId("live").hidden = false;
+go();

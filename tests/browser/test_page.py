@@ -1,0 +1,150 @@
+"""The page at `/` in a real browser, with pods that are processes here."""
+
+import pytest
+
+from tests.browser.balancer import Balancer
+from tests.e2e.browser import chromium
+from tests.runtime.gunicorn_process import Gunicorn
+from tests.runtime.raw import eventually
+
+TOKEN = "0123456789abcdef"
+
+
+def pod(name, **settings):
+    return Gunicorn(POD_NAME=name, NODE_NAME=f"node-of-{name}", **settings)
+
+
+@pytest.fixture(scope="module")
+def page():
+    with chromium() as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def service():
+    with pod("a") as a, pod("b") as b, Balancer(a.port, b.port) as balancer:
+        yield balancer
+
+
+def show(page, url):
+    page.open("about:blank")
+    page.console()
+    page.open(url)
+
+
+def test_shows_every_pod_that_answers(page, service):
+    show(page, service.url)
+    eventually(lambda: page.count("answered") >= 12)
+
+    tiles = page.tiles()
+    assert set(tiles) == {"a", "b"}
+    assert tiles["a"]["node"] == "node-of-a"
+    assert tiles["a"]["colour"] == tiles["b"]["colour"]
+    assert sum(tile["share"] for tile in tiles.values()) in (99, 100, 101)
+    assert min(tile["share"] for tile in tiles.values()) >= 25  # connections go to both in turn
+    assert tiles["a"]["latency"].endswith(" ms")
+    assert (page.count("shed"), page.count("failed")) == (0, 0)
+    assert page.text("#single") == ""
+    assert page.console() == []
+
+
+def test_rollout(page):
+    with (
+        pod("old", VERSION="1.0.0", DRAIN_SECONDS="3") as old,
+        Balancer(old.port) as balancer,
+        pod("new", VERSION="1.1.0") as new,
+    ):
+        show(page, balancer.url)
+        eventually(lambda: page.versions() == {"1.0.0"})
+        balancer.backends = [old.port, new.port]
+        eventually(lambda: page.versions() == {"1.0.0", "1.1.0"})
+        tiles = page.tiles()
+        assert tiles["old"]["colour"] != tiles["new"]["colour"]
+        assert not tiles["old"]["draining"]
+        old.process.terminate()
+        eventually(lambda: page.tiles()["old"]["draining"])
+        balancer.backends = [new.port]
+        eventually(lambda: page.versions() == {"1.1.0"}, seconds=20)
+
+        assert page.count("failed") == 0
+        assert page.console() == []
+        log = page.text("#events")
+        for line in ("old is draining", "old answers no more", "new answers, version 1.1.0"):
+            assert line in log
+
+
+def test_a_killed_pod_goes_too(page):
+    with pod("a") as a, pod("b") as b, Balancer(a.port, b.port) as balancer:
+        show(page, balancer.url)
+        eventually(lambda: set(page.tiles()) == {"a", "b"})
+        balancer.backends = [a.port]
+        eventually(lambda: set(page.tiles()) == {"a"}, seconds=30)
+
+
+def test_one_pod_alone_is_remarked(page):
+    with pod("a") as a:
+        show(page, f"http://127.0.0.1:{a.port}/")
+        eventually(lambda: page.count("answered") >= 5)
+        assert page.text("#single") == ""
+        eventually(lambda: "make up" in page.text("#single"), seconds=30)
+
+
+def test_sheds_and_failures_are_counted_apart(page):
+    with pod("a", CHAOS_TOKEN=TOKEN, CONCURRENCY="1", QUEUE_LENGTH="0") as a:
+        show(page, f"http://127.0.0.1:{a.port}/")
+        eventually(lambda: page.count("answered") >= 2)
+        page.script(
+            "fetch('chaos/wait?seconds=3', {headers: {Authorization: 'Bearer ' + arguments[0]}})",
+            TOKEN,
+        )
+        eventually(lambda: page.count("shed") >= 2)
+        assert page.count("failed") == 0
+        shed = page.count("answered")
+        eventually(lambda: page.count("answered") > shed)
+    eventually(lambda: page.count("failed") >= 2)
+
+
+def test_without_javascript(service):
+    with chromium(javascript=False) as page:
+        page.open(service.url)
+        assert page.text("h1") in ("Hello from container a!", "Hello from container b!")
+        assert "node-of-" in page.text("#identity")
+        assert "Reload" in page.text("noscript")
+        assert page.text("#live") == ""
+
+
+def test_pause_with_the_keyboard(page, service):
+    show(page, service.url)
+    eventually(lambda: page.count("answered") >= 2)
+    body = page.driver.find_element("css selector", "body")
+    body.send_keys("\ue004")  # Tab
+    focused = page.driver.switch_to.active_element
+    assert focused.text == "Pause"
+    focused.send_keys("\ue007")  # Enter
+    assert focused.text == "Continue"
+    before = page.count("answered")
+    page.script("window.before = performance.now()")
+    eventually(lambda: page.script("return performance.now() - window.before > 1500"))
+    assert page.count("answered") == before
+    focused.send_keys(" ")
+    eventually(lambda: page.count("answered") > before)
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessible(page, service, scheme, width):
+    axe = pytest.importorskip("axe_selenium_python", reason="needs Python 3.12")
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    show(page, service.url)
+    eventually(lambda: set(page.tiles()) == {"a", "b"})
+
+    checker = axe.Axe(page.driver)
+    checker.inject()
+    violations = checker.run()["violations"]
+    assert not violations, checker.report(violations)
+    assert page.script("return document.documentElement.scrollWidth") <= width
+    background = page.script("return getComputedStyle(document.body).backgroundColor")
+    assert (background == "rgb(255, 255, 255)") is (scheme == "light")

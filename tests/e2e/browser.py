@@ -1,0 +1,86 @@
+"""A real Chromium, and the page at `/` as somebody sees it there."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+PROGRAMS = ("chromium", "chromedriver")
+
+
+@contextmanager
+def chromium(*, javascript: bool = True) -> Iterator["Page"]:
+    """Start a browser without a window; a test is skipped where there is none, but not in CI."""
+    if absent := [program for program in PROGRAMS if not shutil.which(program)]:
+        reason = f"not on PATH: {' and '.join(absent)} (apt-get install chromium chromium-driver)"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    # Here: the image of the smoke tests, which need no browser, has no selenium either.
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    options.add_argument("--headless=new")
+    options.add_argument("--window-size=1100,900")  # a picture shows all tiles of a rollout
+    options.add_argument("--disable-dev-shm-usage")  # 64 MiB in most containers
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")  # Chromium refuses to run as root with one
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    if not javascript:
+        setting = {"profile.managed_default_content_settings.javascript": 2}  # block
+        options.add_experimental_option("prefs", setting)
+    service = webdriver.ChromeService(shutil.which("chromedriver"))
+    driver = webdriver.Chrome(options, service)
+    try:
+        driver.set_page_load_timeout(20)
+        yield Page(driver)
+    finally:
+        driver.quit()
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page shows. Each answer is of one moment: the page draws four times a second."""
+
+    driver: Any
+
+    def open(self, url: str) -> None:
+        self.driver.get(url)
+
+    def script(self, code: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(code, *arguments)
+
+    def tiles(self) -> dict[str, dict[str, Any]]:
+        """Return what the tiles say, by pod."""
+        tiles = self.script("""
+            return [...document.querySelectorAll("#tiles li")].map((tile) => ({
+              pod: tile.querySelector("h3").textContent,
+              version: tile.querySelector(".version").textContent,
+              node: tile.querySelector(".node").textContent,
+              share: parseInt(tile.querySelector(".share").textContent),
+              latency: tile.querySelector(".latency").textContent,
+              colour: getComputedStyle(tile).borderLeftColor,
+              draining: tile.classList.contains("draining"),
+            }))""")
+        return {tile.pop("pod"): tile for tile in tiles}
+
+    def versions(self) -> set[str]:
+        return {tile["version"] for tile in self.tiles().values()}
+
+    def count(self, what: str) -> int:
+        """Return how many answers were `answered`, `shed` or `failed`."""
+        return int(self.text(f"#{what}"))
+
+    def text(self, selector: str) -> str:
+        """Return the text of an element; empty if it is not visible."""
+        return self.driver.find_element("css selector", selector).text
+
+    def console(self) -> list[str]:
+        """Return what the console has said since the last time."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def screenshot(self, file: str) -> None:
+        self.driver.save_screenshot(file)
