@@ -11,7 +11,7 @@ PYTHON_IMAGE ?= python:3.13-slim
 REQUIREMENTS ?= requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix e2e e2e-full image lock clean
+.PHONY: help run test check fix e2e e2e-full image lock rename clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -51,6 +51,10 @@ lock: $(VENV)/dev ## Renew the locks from pyproject.toml
 		--output-file requirements-otel.txt
 	$(UV_COMPILE) pyproject.toml --extra otel --group dev --constraint requirements-otel.txt \
 		--constraint requirements-smoke.txt --output-file requirements-dev.txt
+
+# By the environment, where make puts it by itself, so that no shell reads it.
+rename: ## Make this clone a service of your own: make rename NAME=orders
+	@$(PYTHON) rename.py
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,79 @@
+"""Give this clone another name: make rename NAME=orders.
+
+Changes the name in every tracked file and in every file's name: objects, labels, image, metrics,
+alerts, README. It asks for a clean git tree: `git stash --include-untracked` takes it all back.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+OLD = "hellopod"
+# Names of objects have at most 63 characters (RFC 1123), and longer ones are made of this one: a
+# pod's by -5d8f7c9b6d-x7k2p, a test cluster's node by -e2e-control-plane.
+LONGEST = 40
+# A Service's name begins with a letter (RFC 1035), and so does a metric's.
+NAME = re.compile("[a-z]([a-z0-9-]*[a-z0-9])?")
+TAKEN = re.compile("default|kube-.*")  # the namespaces of Kubernetes itself
+
+
+def main(name: str) -> None:
+    """Rename everything, or say in one sentence why not and change nothing."""
+    if not NAME.fullmatch(name) or len(name) > LONGEST or TAKEN.fullmatch(name):
+        sys.exit(
+            f"rename: NAME={name!r} is not allowed: at most {LONGEST} lower-case letters, digits "
+            "and hyphens, a letter first, no hyphen last, and no namespace of Kubernetes itself"
+        )
+    if git("status", "--porcelain"):
+        sys.exit("rename: commit or stash your changes first; `git status` lists them")
+    files = [Path(file) for file in git("ls-files", "-z").split("\0") if file]
+    for file in files:
+        rewrite(file, name)
+    print(f"{OLD} is {name} now, in {len(files)} files. Next: git diff, then make fix check test")
+
+
+def git(*arguments: str) -> str:
+    """Return what git prints, or end with what it complains of."""
+    run = subprocess.run(["git", *arguments], capture_output=True, text=True)  # noqa: S603, S607
+    if run.returncode:
+        sys.exit(f"rename: git {arguments[0]} failed: {run.stderr.strip()}")
+    return run.stdout
+
+
+def rewrite(file: Path, name: str) -> None:
+    """Change a file's text and its own name; what is not text, such as an image, stays."""
+    try:
+        text = file.read_text()
+    except UnicodeDecodeError:
+        pass
+    else:
+        if (renamed := replaced(text, name)) != text:
+            file.write_text(renamed)
+    moved = Path(replaced(str(file), name))
+    moved.parent.mkdir(parents=True, exist_ok=True)
+    file.rename(moved)
+
+
+def replaced(text: str, name: str) -> str:
+    """Return the text with the name in the form that each place allows.
+
+    No hyphens beside an underscore, as in names of metrics and variables, nor in CamelCase.
+    """
+
+    def form(match: re.Match[str]) -> str:
+        found, start, end = match[0], match.start(), match.end()
+        if found.isupper():
+            return name.replace("-", "_").upper()
+        if "_" in text[start - 1 : start] + text[end : end + 1]:
+            return name.replace("-", "_")
+        if found[0].isupper():
+            return "".join(part.capitalize() for part in name.split("-"))
+        return name
+
+    return re.sub(OLD, form, text, flags=re.IGNORECASE)
+
+
+if __name__ == "__main__":
+    main(os.environ.get("NAME", ""))

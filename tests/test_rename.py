@@ -1,0 +1,163 @@
+"""A copy of the repository under another name works as this one does."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rename import LONGEST
+
+REPOSITORY = Path(__file__).parents[1]
+NAME = "order-desk"  # a hyphen is legal in the name of an object, and not in that of a metric
+ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+# What takes real time: load, drains, timeouts, browsers. And what would rename again.
+LEFT_OUT = (
+    "--ignore=tests/e2e",
+    "--ignore=tests/browser",
+    "--ignore=tests/runtime",
+    "--ignore=tests/test_rename.py",
+    # The copy borrows its environment.
+    "--deselect=tests/test_makefile.py::test_second_run_installs_nothing",
+)
+INCLUDED = (
+    "tests/runtime/test_gunicorn_conf.py",
+    "tests/runtime/test_framing.py",
+    "tests/runtime/test_management.py::test_endpoints",
+)
+
+
+def run(directory, *command, **environ):
+    return subprocess.run(
+        command, cwd=directory, env=ENVIRON | environ, capture_output=True, text=True, timeout=300
+    )
+
+
+def git(directory, *arguments):
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    result = run(directory, "git", *author, *arguments)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def rename(directory, name):
+    return run(directory, "make", f"PYTHON={sys.executable}", "rename", f"NAME={name}")
+
+
+def copy(directory):
+    """Copy what git would commit, into a repository of its own."""
+    if not shutil.which("git") or not (REPOSITORY / ".git").exists():
+        pytest.skip("needs a git clone")
+    files = git(REPOSITORY, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for file in filter(None, files.split("\0")):
+        if (REPOSITORY / file).is_file():
+            (directory / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / file, directory / file)
+    git(directory, "init", "--quiet")
+    git(directory, "add", "--all")
+    git(directory, "commit", "--quiet", "--message=Start")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    return copy(tmp_path_factory.mktemp("original"))
+
+
+@pytest.fixture(scope="module")
+def renamed(tmp_path_factory):
+    directory = copy(tmp_path_factory.mktemp("renamed"))
+    result = rename(directory, NAME)
+    assert result.returncode == 0, result.stderr
+    (directory / ".venv").symlink_to(sys.prefix)
+    return directory
+
+
+def files_of(directory):
+    return [
+        file
+        for file in directory.rglob("*")
+        if file.is_file() and not {".git", ".venv"} & set(file.relative_to(directory).parts)
+    ]
+
+
+def test_nothing_has_the_old_name(renamed):
+    old = rb"hello" + rb"pod"  # in two, or the test of a renamed copy would look for the new name
+    named = [
+        str(file.relative_to(renamed))
+        for file in files_of(renamed)
+        if re.search(old, bytes(file.relative_to(renamed)) + b"\n" + file.read_bytes(), re.I)
+    ]
+
+    assert named == []
+
+
+def test_no_identifier_has_a_hyphen(renamed):
+    """In Python, metrics, rules, dashboards and environment variables it is an underscore."""
+    mixed = re.compile(rf"\w*(?:_{NAME}|{NAME}_)\w*", re.IGNORECASE)
+    found = [mixed.findall(file.read_text(errors="replace")) for file in files_of(renamed)]
+
+    assert sum(found, []) == []
+
+
+def test_its_own_tests_pass(renamed):
+    pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    for selection in (LEFT_OUT, INCLUDED):
+        result = run(renamed, *pytest_, *selection)
+        assert result.returncode == 0, result.stdout[-3000:]
+
+
+def test_renders_under_the_new_name(renamed):
+    rendered = run(renamed, "kubectl", "kustomize", ".").stdout
+
+    assert set(re.findall("^  name: (.*)$", rendered, re.M)) == {NAME}
+    assert set(re.findall("^  namespace: (.*)$", rendered, re.M)) == {NAME}
+    assert re.search(rf"image: {NAME}:\d", rendered)
+
+
+def test_metrics_have_the_new_prefix(renamed):
+    code = "import service; print(service.create_app().test_client().get('/metrics').text)"
+    metrics = run(renamed, sys.executable, "-c", code).stdout
+
+    assert "\norder_desk_build_info{" in metrics
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "Orders", "a_b", "-a", "a-", "1a", "a.b", "a b", "a'b", "$(HOME)", "x" * 41, "ä", "a\n"]
+    + ["default", "kube-system"],
+)
+def test_a_bad_name_is_one_sentence_and_changes_nothing(original, name):
+    result = run(original, sys.executable, "rename.py", NAME=name)
+
+    assert result.returncode == 1
+    assert re.fullmatch(r"rename: NAME=.* is not allowed: .*\n", result.stderr)
+    assert git(original, "status", "--porcelain") == ""
+
+
+def test_make_passes_the_name_on_as_it_is(original):
+    result = rename(original, "a'b; touch x")
+
+    assert 'NAME="a\'b; touch x" is not allowed' in result.stderr
+    assert git(original, "status", "--porcelain") == ""
+
+
+def test_uncommitted_changes_are_left_alone(original):
+    (original / "note").write_text("mine")
+    try:
+        result = rename(original, NAME)
+        assert result.returncode != 0
+        assert "rename: commit or stash your changes first" in result.stderr
+        assert git(original, "status", "--porcelain") == "?? note\n"
+    finally:
+        (original / "note").unlink()
+
+
+@pytest.mark.parametrize(
+    "suffix", ["-5d8f7c9b6d-x7k2p", "-e2e-control-plane", "-e2e-0123abcd", "-smoke-x7k2p"]
+)
+def test_generated_names_fit(suffix):
+    assert LONGEST + len(suffix) <= 63  # RFC 1123
