@@ -15,7 +15,17 @@ def create_app(config: "Config | None" = None) -> "Flask":
     # PID 1 it would miss a SIGTERM for as long as importing Flask takes.
     from flask import Flask
 
-    from service import api, chaos, correlation, errors, health, identity, metrics
+    from service import (
+        about,
+        api,
+        chaos,
+        correlation,
+        dependencies,
+        errors,
+        health,
+        identity,
+        metrics,
+    )
     from service.config import Config
 
     config = config or Config.from_env(os.environ)
@@ -28,6 +38,8 @@ def create_app(config: "Config | None" = None) -> "Flask":
     metrics.init_app(app)
     identity.init_app(app)
     errors.init_app(app)
+    dependencies.init_app(app)
+    app.register_blueprint(about.bp)
     app.register_blueprint(api.bp)
     health.init_app(app)
     chaos.init_app(app)

@@ -1,9 +1,5 @@
 """The endpoints with a purpose: replace these with your own service."""
 
-import platform
-from importlib.metadata import version
-from importlib.resources import files
-
 from flask import Blueprint, Response, jsonify, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import Rule
@@ -27,32 +23,6 @@ def hello() -> Response:
         response = Response(f"Hello from container {pod}!\n", mimetype="text/plain")
     response.vary.add("Accept")
     return response
-
-
-@bp.get("/api/identity")
-def show_identity() -> Response:
-    """Say all that is known about the pod and the worker that answer."""
-    return jsonify(identity.current().as_dict())
-
-
-@bp.get("/version")
-def show_version() -> Response:
-    """Say which version of what is running."""
-    me = identity.current()
-    return jsonify(
-        version=me.version,
-        revision=me.revision,
-        python=platform.python_version(),
-        flask=version("flask"),
-        gunicorn=version("gunicorn"),
-    )
-
-
-@bp.get("/openapi.yaml")
-def openapi() -> Response:
-    """Serve the contract; RFC 9512 registers the media type."""
-    contract = files("service").joinpath("openapi.yaml").read_bytes()
-    return Response(contract, mimetype="application/yaml")
 
 
 @bp.endpoint("echo")

@@ -1,4 +1,4 @@
-"""Liveness and readiness. Neither looks at a dependency: its outage is not cured by a restart.
+"""Liveness and readiness. Liveness looks at no dependency: a restart does not cure its outage.
 
 Under gunicorn the runtime answers both before Flask does; this is what they say elsewhere.
 """
@@ -26,10 +26,12 @@ def live() -> Response:
 
 @bp.get("/readyz")
 def ready() -> Response:
-    """Answer once the app is built, unless it is draining or switched off."""
+    """Answer once the app is built, unless it is draining, switched off or lacks a dependency."""
     state: PodState = current_app.extensions["pod_state"]
     if state.stage != Stage.SERVING:
         abort(503, "Draining.")
     if state.switched_off:
         abort(503, "Switched off.")
+    if missing := current_app.extensions["dependencies"].missing():
+        abort(503, f"Without {', '.join(missing)}.")
     return jsonify(status="ready")

@@ -31,12 +31,18 @@ class Health:
         return 200, {"status": "ok"}
 
     def ready(self) -> tuple[int, dict[str, Any]]:
-        """503 while draining and while switched off."""
+        """503 while draining, while switched off, and while the app lacks a dependency.
+
+        The app has looked by itself before: extensions["dependencies"].missing() returns names.
+        """
         state = self.worker.state
         if state.stage != Stage.SERVING:
             return 503, {"status": "draining"}
         if state.switched_off:
             return 503, {"status": "switched off"}
+        dependencies = getattr(self.worker.wsgi, "extensions", {}).get("dependencies")
+        if dependencies and (missing := dependencies.missing()):
+            return 503, {"status": "waiting", "for": missing}
         return 200, {"status": "ready"}
 
     def serve_probe(self, connection: Connection) -> bool:

@@ -18,6 +18,8 @@ OURS = ("--config", "python:service.runtime.gunicorn_conf")
 class Gunicorn:
     """Starts on free ports; stop() or the end of the with block ends it."""
 
+    directory = REPOSITORY
+
     def __init__(self, *arguments: str, files: int | None = None, **settings: str):
         self.arguments = arguments or OURS
         self.files = files  # limit of open files
@@ -31,7 +33,7 @@ class Gunicorn:
         limited = ["prlimit", f"--nofile={self.files}"] if self.files else []
         self.process = subprocess.Popen(
             [*limited, sys.executable, "-m", "gunicorn", *self.arguments],
-            cwd=REPOSITORY,
+            cwd=self.directory,
             env=self.environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,  # nothing but JSON may appear there either

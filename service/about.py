@@ -1,0 +1,37 @@
+"""What every service says of itself: who answers, which version of what, and its contract."""
+
+import platform
+from importlib.metadata import version
+from importlib.resources import files
+
+from flask import Blueprint, Response, jsonify
+
+from service import identity
+
+bp = Blueprint("about", __name__)
+
+
+@bp.get("/api/identity")
+def show_identity() -> Response:
+    """Say all that is known about the pod and the worker that answer."""
+    return jsonify(identity.current().as_dict())
+
+
+@bp.get("/version")
+def show_version() -> Response:
+    """Say which version of what is running."""
+    me = identity.current()
+    return jsonify(
+        version=me.version,
+        revision=me.revision,
+        python=platform.python_version(),
+        flask=version("flask"),
+        gunicorn=version("gunicorn"),
+    )
+
+
+@bp.get("/openapi.yaml")
+def openapi() -> Response:
+    """Serve the contract; RFC 9512 registers the media type."""
+    contract = files("service").joinpath("openapi.yaml").read_bytes()
+    return Response(contract, mimetype="application/yaml")
