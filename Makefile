@@ -11,7 +11,7 @@ PYTHON_IMAGE ?= python:3.13-slim
 REQUIREMENTS ?= requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix e2e e2e-full image lock rename clean
+.PHONY: help run test check fix e2e e2e-full image tune lock rename clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -42,6 +42,9 @@ image: ## Build the image
 	docker build --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
 		--build-arg REQUIREMENTS=$(REQUIREMENTS) \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
+
+tune: $(VENV)/dev ## Find a pod's capacity and CONCURRENCY: make tune URL=/path
+	$(VENV)/bin/python -m benchmarks.tune $(URL)
 
 lock: $(VENV)/dev ## Renew the locks from pyproject.toml
 	$(UV_COMPILE) pyproject.toml --output-file requirements.txt
