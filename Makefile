@@ -9,9 +9,10 @@ REVISION = $(shell git rev-parse HEAD 2>/dev/null)
 IMAGE ?= hellopod:$(VERSION)
 PYTHON_IMAGE ?= python:3.13-slim
 REQUIREMENTS ?= requirements.txt
+UP_PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix e2e e2e-full image tune lock rename clean
+.PHONY: help run test check fix up load logs down e2e e2e-full image tune lock rename clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +32,18 @@ check: $(VENV)/dev ## Check format, lint, types and workflows
 fix: $(VENV)/dev ## Format, and mend what the linter can
 	$(VENV)/bin/ruff check --quiet --fix --exit-zero .
 	$(VENV)/bin/ruff format --quiet .
+
+up: ## Run the service, as it stands, on a kind cluster: http://localhost:8080
+	@UP_PORT=$(UP_PORT) $(PYTHON) -m local.cluster up
+
+load: ## Load it for two minutes and watch pods being added
+	@$(PYTHON) -m local.cluster load
+
+logs: ## Follow the logs of all its pods
+	@$(PYTHON) -m local.cluster logs
+
+down: ## Remove that cluster
+	@$(PYTHON) -m local.cluster down
 
 e2e: $(VENV)/dev ## Prove the promises on a kind cluster of its own
 	$(VENV)/bin/pytest tests/e2e $(PYTEST)

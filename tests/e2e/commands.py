@@ -51,7 +51,7 @@ def run(
 
 @contextmanager
 def running(
-    *command: str | Path, until: str, env: Mapping[str, str] | None = None
+    *command: str | Path, until: str, env: Mapping[str, str] | None = None, seconds: float = 30
 ) -> Iterator[re.Match[str]]:
     """Keep a command running beside the test, from when its output matches `until`."""
     with tempfile.NamedTemporaryFile() as output:
@@ -70,7 +70,7 @@ def running(
             return match
 
         try:
-            yield eventually(started, seconds=30, every=0.1)
+            yield eventually(started, seconds=seconds, every=0.1)
         finally:
             process.terminate()
             try:

@@ -50,10 +50,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what only reads first, then what changes something, then what removes everything.
 
     Before the end come those that deploy a variant, and last the tests of skaffold, which deploys
-    by itself and needs the namespace free.
+    by itself and needs the namespace free, and of `make up`, which has a cluster of its own.
     """
     variants = dict.fromkeys(("test_liveness", "test_overload", "test_zero_loss"), 2)
-    place = {"test_smoke": 0, **variants, "test_delete": 3, "test_skaffold": 4}
+    place = {"test_smoke": 0, **variants, "test_delete": 3, "test_skaffold": 4, "test_up": 5}
     items.sort(key=lambda item: place.get(item.path.stem, 1))
 
 

@@ -1,0 +1,190 @@
+"""The service on a kind cluster of its own: make up, make logs, make load, make down."""
+
+import hashlib
+import os
+import re
+import socket
+import string
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from local.load import load
+from local.steps import ROOT, Failure, need, output, step, works
+
+NAME = "hellopod"
+CLUSTER = os.environ.get("KIND_CLUSTER_NAME", NAME)  # kind's own variable
+NODE_PORT = "30080/tcp"
+CONTEXT = ("--context", f"kind-{CLUSTER}")
+KUBECTL = ("kubectl", *CONTEXT, "--namespace", NAME)
+TYPED = " ".join(KUBECTL)
+CODE = ("service", "Dockerfile", ".dockerignore", "requirements.txt")
+METRICS_API = (
+    "https://github.com/kubernetes-sigs/metrics-server/releases/download/v0.8.1/components.yaml"
+)
+# The certificate of a kind node's kubelet is signed by itself.
+INSECURE = (
+    '[{"op": "add", "path": "/spec/template/spec/containers/0/args/-", '
+    '"value": "--kubelet-insecure-tls"}]'
+)
+
+
+def up() -> None:
+    """Bring the cluster up if there is none, and the service as it stands in the working tree."""
+    need("docker", "kind", "kubectl")
+    if CLUSTER not in output("kind", "get", "clusters").split():
+        create(os.environ.get("UP_PORT", "8080"))
+    if not works("kubectl", "config", "get-contexts", CONTEXT[1]):
+        export = ("kind", "export", "kubeconfig", "--name", CLUSTER)
+        step("Finding the cluster", *export, failing="kubectl does not know the cluster: make down")
+    tag = content_tag(ROOT)
+    build(tag)
+    step(
+        "Handing the image to the node",
+        *("kind", "load", "docker-image", f"{NAME}:{tag}", "--name", CLUSTER),
+        failing="the node did not take the image; make down, then make up",
+    )
+    provide_metrics_api()
+    deploy(tag)
+    print(farewell(url()))
+
+
+def create(port: str) -> None:
+    """Create the cluster, with a port of localhost that leads to the service."""
+    check_port(port)
+    configuration = string.Template((ROOT / "local/kind.yaml").read_text())
+    image = os.environ.get("KIND_NODE_IMAGE")
+    step(
+        f"Creating the kind cluster {CLUSTER}",
+        *("kind", "create", "cluster", "--name", CLUSTER, "--config", "-", "--wait", "180s"),
+        *(("--image", image) if image else ()),
+        given=configuration.substitute(PORT=port),
+        failing="the cluster did not come up; docker ps shows whether its node runs; make down",
+    )
+
+
+def check_port(port: str) -> None:
+    """Raise Failure unless something can listen there."""
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", int(port)))
+    except (OSError, ValueError, OverflowError):
+        raise Failure(f"port {port} cannot be used; take another: make up UP_PORT=8081") from None
+
+
+def content_tag(root: Path) -> str:
+    """Return a tag that is the same for the same code, so that nothing is rolled out in vain."""
+    digest = hashlib.sha256()
+    for file in sorted(files_of(root)):
+        digest.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes() + b"\0")
+    return f"local-{digest.hexdigest()[:12]}"
+
+
+def files_of(root: Path) -> Iterator[Path]:
+    """Find what the image is made of."""
+    for name in CODE:
+        place = root / name
+        for file in place.rglob("*") if place.is_dir() else [place]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                yield file
+
+
+def build(tag: str) -> None:
+    """Build the image, unless there is one of this content."""
+    image = f"{NAME}:{tag}"
+    if works("docker", "image", "inspect", image):
+        print(f"{image} is built already")
+        return
+    base = os.environ.get("PYTHON_IMAGE")
+    step(
+        f"Building {image}",
+        *("docker", "build", "--tag", image, "--build-arg", f"VERSION={tag}"),
+        *(("--build-arg", f"PYTHON_IMAGE={base}") if base else ()),
+        ".",
+        failing="the image was not built; mend what is said above, then make up",
+    )
+
+
+def provide_metrics_api() -> None:
+    """Install metrics-server if nothing serves its API: without it the autoscaler is blind."""
+    if works("kubectl", *CONTEXT, "get", "apiservice", "v1beta1.metrics.k8s.io"):
+        return
+    failing = "metrics-server was not installed; is the network there? then make up"
+    kube_system = ("kubectl", *CONTEXT, "--namespace", "kube-system")
+    patch = ("patch", "deployment/metrics-server", "--type=json", f"--patch={INSECURE}")
+    step("Installing metrics-server", *kube_system, "apply", "-f", METRICS_API, failing=failing)
+    step("Having it trust the node", *kube_system, *patch, failing=failing)
+
+
+def deploy(tag: str) -> None:
+    """Apply the manifests with this image and wait until all pods are of it."""
+    manifests = output("kubectl", "kustomize", str(ROOT / "k8s/overlays/local"))
+    step(
+        "Deploying",
+        *("kubectl", *CONTEXT, "apply", "-f", "-"),
+        given=with_image(manifests, tag),
+        failing="the manifests were refused; kubectl kustomize k8s/overlays/local shows them",
+    )
+    step(
+        "Waiting for the pods",
+        *(*KUBECTL, "rollout", "status", f"deployment/{NAME}", "--timeout=180s"),
+        failing=f"the new pods are not Ready, the old ones still serve; see: {TYPED} get pods",
+    )
+
+
+def with_image(manifests: str, tag: str) -> str:
+    """Put the image of this tag into the rendered manifests."""
+    return re.sub(rf"(image: {NAME}):\S+", rf"\1:{tag}", manifests)
+
+
+def url() -> str:
+    """Return the service's address; raises Failure where there is no cluster."""
+    mapped = output("docker", "port", f"{CLUSTER}-control-plane", NODE_PORT)
+    if not mapped:
+        raise Failure(f"there is no cluster {CLUSTER} with a port for the service; type: make up")
+    return f"http://localhost:{mapped.split()[0].rpartition(':')[2]}"
+
+
+def farewell(address: str) -> str:
+    """Say where it is and what to try."""
+    return f"""
+{address} reaches all pods: open it in a browser, or curl it.
+  make up      again after an edit: watch the page roll over to the new version
+  make load    and watch pods being added
+  make logs    of all pods
+  {TYPED} get pods
+  make down    removes the cluster"""
+
+
+def logs() -> None:
+    """Follow the logs of all pods, until Ctrl-C."""
+    url()
+    pods = ("--selector", f"app.kubernetes.io/name={NAME}", "--prefix", "--follow")
+    # 20: more than the autoscaler allows; kubectl itself stops at 5 pods.
+    os.execvp("kubectl", [*KUBECTL, "logs", *pods, "--max-log-requests=20"])  # noqa: S606
+
+
+def down() -> None:
+    """Remove the cluster, if there is one."""
+    need("docker", "kind")
+    step(
+        f"Removing the kind cluster {CLUSTER}",
+        *("kind", "delete", "cluster", "--name", CLUSTER),
+        failing=f"it was not removed; see: docker ps --filter name={CLUSTER}-control-plane",
+    )
+
+
+def main(what: str) -> None:
+    """Do one of the commands; a failure is one sentence."""
+    commands = {"up": up, "down": down, "logs": logs, "load": lambda: load(url(), KUBECTL, NAME)}
+    try:
+        commands[what]()
+    except Failure as failure:
+        sys.exit(f"make {what}: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,52 @@
+"""Load that makes the autoscaler add pods, and what it does."""
+
+import http.client
+import threading
+import time
+from collections import Counter
+from urllib.parse import urlsplit
+
+from local.steps import output
+
+CLIENTS = 6
+RATE = 300  # requests a second: about three times what the autoscaler wants one pod to do
+SECONDS = 120  # it decides every 15 s, and at most doubles
+EVERY = 5  # seconds between two lines
+CPU = "{.status.currentMetrics[0].containerResource.current.averageUtilization}"
+LOOK = "{.status.currentReplicas} " + CPU
+
+
+def load(url: str, kubectl: tuple[str, ...], name: str, seconds: int = SECONDS) -> None:
+    """Send requests for some seconds, and print what becomes of them and of the pods."""
+    outcomes: Counter[str] = Counter()
+    stop = threading.Event()
+    for _ in range(CLIENTS):
+        threading.Thread(target=client, args=(url, outcomes, stop), daemon=True).start()
+    print(f"{RATE} requests a second to {url} for {seconds} s; Ctrl-C ends it sooner")
+    try:
+        for passed in range(EVERY, seconds + 1, EVERY):
+            time.sleep(EVERY)
+            seen = output(*kubectl, "get", f"hpa/{name}", f"-o=jsonpath={LOOK}")
+            pods, _, cpu = seen.strip().partition(" ")
+            counts = ", ".join(f"{number} {what}" for what, number in sorted(outcomes.items()))
+            print(f"{passed:4d} s  {pods or '?'} pods  CPU {cpu or '?'} % of 70 %  {counts}")
+    finally:
+        stop.set()
+    print("Pods that are too many leave one a minute, after two minutes without load.")
+
+
+def client(url: str, outcomes: Counter[str], stop: threading.Event) -> None:
+    """Ask again and again, each time over a new connection, which may reach another pod."""
+    address = urlsplit(url).netloc
+    due = time.monotonic()
+    while not stop.is_set():
+        connection = http.client.HTTPConnection(address, timeout=5)
+        try:
+            connection.request("GET", "/api/identity", headers={"Connection": "close"})
+            outcomes[str(connection.getresponse().status)] += 1
+        except OSError as error:
+            outcomes[type(error).__name__] += 1
+        finally:
+            connection.close()
+        due = max(due + CLIENTS / RATE, time.monotonic() - 1)
+        stop.wait(max(0, due - time.monotonic()))

@@ -1,0 +1,221 @@
+"""make up, down, logs and load, with programs that only pretend: no cluster is needed."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from local.cluster import content_tag, with_image
+from local.load import CLIENTS, EVERY, RATE, load
+from tests.copying import copy
+from tests.runtime.gunicorn_process import Gunicorn
+
+REPOSITORY = Path(__file__).parents[1]
+
+# docker, kind and kubectl: each call is noted, and what exists is a line in a file.
+PRETENDER = """#!{python}
+import os, pathlib, sys
+state = pathlib.Path(os.environ["STATE"])
+call = " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
+state.joinpath("calls").open("a").write(call + chr(10))
+if (failing := os.environ.get("FAILING")) and failing in call:
+    sys.exit("reason " + failing)
+have = set(state.joinpath("have").read_text().split())
+if call.startswith("docker build"):
+    have.add(sys.argv[sys.argv.index("--tag") + 1])
+if call.startswith("docker image inspect"):
+    sys.exit(sys.argv[-1] not in have)
+if call.startswith("docker port") and "cluster" in have:
+    print("127.0.0.1:8080")
+if call.startswith("kind get clusters") and "cluster" in have:
+    print({name!r})
+if call.startswith("kind create"):
+    have.add("cluster")
+    state.joinpath("kind.yaml").write_text(sys.stdin.read())
+if call.startswith("kind delete"):
+    have.discard("cluster")
+if call.startswith("kubectl kustomize"):
+    print("        image: " + {name!r} + ":0.1.0")
+if "apply -f -" in call:
+    state.joinpath("applied").write_text(sys.stdin.read())
+state.joinpath("have").write_text(" ".join(have))
+"""
+NAME = "hellopod"
+
+
+@dataclass
+class Machine:
+    """A clone of the repository, and programs on PATH that know a state."""
+
+    clone: Path
+    state: Path
+    programs: Path
+
+    def make(self, what, **environ):
+        """Run what make runs; return the process, which never takes long."""
+        path = f"{self.programs}{os.pathsep}/usr/bin{os.pathsep}/bin"
+        known = {"PATH": path, "STATE": str(self.state), "UP_PORT": "0"}
+        self.state.joinpath("calls").write_text("")
+        command = [sys.executable, "-m", "local.cluster", what]
+        return subprocess.run(
+            command, cwd=self.clone, env=known | environ, capture_output=True, text=True, timeout=60
+        )
+
+    def did(self, start):
+        """Return the calls that start so."""
+        calls = self.state.joinpath("calls").read_text().splitlines()
+        return [call for call in calls if call.startswith(start)]
+
+
+@pytest.fixture
+def machine(tmp_path):
+    clone, state, programs = (tmp_path / name for name in ("clone", "state", "programs"))
+    for directory in (clone, state, programs):
+        directory.mkdir()
+    for name in ("docker", "kind", "kubectl"):
+        program = programs / name
+        program.write_text(PRETENDER.format(python=sys.executable, name=NAME))
+        program.chmod(0o755)
+    state.joinpath("have").write_text("")
+    return Machine(copy(clone), state, programs)
+
+
+def test_up_makes_everything_and_says_where_it_is(machine):
+    run = machine.make("up")
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "http://localhost:8080 reaches all pods" in run.stdout
+    (build,) = machine.did("docker build")
+    tag = re.search(rf"--tag {NAME}:(local-[0-9a-f]{{12}}) ", build)[1]
+    assert machine.did("kind load") == [
+        f"kind load docker-image {NAME}:{tag} --name {NAME}",
+    ]
+    assert f"image: {NAME}:{tag}" in (machine.state / "applied").read_text()
+    assert "hostPort: 0\n" in (machine.state / "kind.yaml").read_text()
+    assert all(f"--context kind-{NAME}" in call for call in machine.did("kubectl --context"))
+
+
+def test_up_again_builds_and_creates_nothing(machine):
+    machine.make("up")
+    applied = (machine.state / "applied").read_text()
+    run = machine.make("up")
+
+    assert run.returncode == 0
+    assert machine.did("docker build") == machine.did("kind create") == []
+    assert (machine.state / "applied").read_text() == applied
+
+
+def test_up_after_an_edit_rolls_out_another_image(machine):
+    machine.make("up")
+    applied = (machine.state / "applied").read_text()
+    with (machine.clone / "service/api.py").open("a") as code:
+        code.write("# edited\n")
+    assert machine.make("up").returncode == 0
+
+    assert len(machine.did("docker build")) == 1
+    assert machine.did("kind create") == []
+    assert (machine.state / "applied").read_text() != applied
+
+
+@pytest.mark.parametrize(
+    ("failing", "sentence"),
+    [
+        ("docker info", "the Docker daemon does not answer; .*docker info"),
+        ("kind create", "the cluster did not come up; .*make down"),
+        ("docker build", "the image was not built; .*make up"),
+        ("kind load", "the node did not take the image; .*make up"),
+        ("apply -f -", "the manifests were refused; kubectl kustomize .*"),
+        ("rollout status", "the new pods are not Ready, .*get pods"),
+    ],
+)
+def test_a_failure_is_one_sentence_with_what_to_type(machine, failing, sentence):
+    run = machine.make("up", FAILING=failing)
+
+    assert run.returncode == 1
+    assert re.fullmatch(f"make up: {sentence}", run.stderr.splitlines()[-1])
+    assert "Traceback" not in run.stderr
+    if failing != "docker info":
+        assert f"reason {failing}" in run.stderr
+
+
+def test_metrics_server_only_where_there_is_none(machine):
+    machine.make("up")
+    assert not [call for call in machine.did("kubectl") if "metrics-server" in call]
+
+    machine.make("up", FAILING="get apiservice")
+    assert len([call for call in machine.did("kubectl") if "metrics-server" in call]) == 2
+
+
+def test_a_missing_program_is_named(machine):
+    (machine.programs / "kind").unlink()
+    run = machine.make("up", PATH=str(machine.programs))
+
+    assert run.stderr.startswith("make up: kind is not on PATH; install it: https://")
+
+
+@pytest.mark.parametrize("port", ["taken", "0x", "99999", ""])
+def test_a_port_that_cannot_be_used(machine, port):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1]) if port == "taken" else port
+        run = machine.make("up", UP_PORT=port)
+
+    sentence = f"make up: port {port} cannot be used; take another: make up UP_PORT=8081\n"
+    assert (run.returncode, run.stderr) == (1, sentence)
+    assert machine.did("kind create") == []
+
+
+@pytest.mark.parametrize("what", ["logs", "load"])
+def test_without_a_cluster(machine, what):
+    run = machine.make(what)
+
+    assert run.returncode == 1
+    assert run.stderr.endswith("type: make up\n")
+
+
+def test_logs_are_of_all_pods(machine):
+    machine.make("up")
+    machine.make("logs")
+
+    (call,) = machine.did("kubectl")
+    assert f"logs --selector app.kubernetes.io/name={NAME} --prefix --follow" in call
+
+
+def test_down_twice(machine):
+    machine.make("up")
+
+    assert machine.make("down").returncode == machine.make("down").returncode == 0
+    assert (machine.state / "have").read_text().split() != ["cluster"]
+
+
+def test_the_tag_is_of_what_is_in_the_image():
+    rendered = with_image(f"image: {NAME}:0.1.0\nimage: other:1\n", "local-1")
+
+    assert rendered == f"image: {NAME}:local-1\nimage: other:1\n"
+    assert content_tag(REPOSITORY) == content_tag(REPOSITORY)
+
+
+def test_other_files_do_not_change_the_tag(machine):
+    before = content_tag(machine.clone)
+    (machine.clone / "README.md").write_text("")
+    (machine.clone / "service/__pycache__").mkdir()
+    (machine.clone / "service/__pycache__/x.pyc").write_text("")
+
+    assert content_tag(machine.clone) == before
+
+
+def test_load_is_bounded_and_says_what_becomes_of_it(tmp_path, capsys):
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text("#!/bin/sh\necho 3 95")
+    kubectl.chmod(0o755)
+    with Gunicorn() as server:
+        load(f"http://127.0.0.1:{server.port}", (str(kubectl),), NAME, seconds=EVERY)
+
+    line = capsys.readouterr().out.splitlines()[1]
+    answered = re.fullmatch(r" +5 s  3 pods  CPU 95 % of 70 %  (\d+) 200", line)
+    assert answered, line
+    assert CLIENTS <= int(answered[1]) <= 1.2 * RATE * EVERY
