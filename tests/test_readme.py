@@ -106,6 +106,16 @@ def test_proofs_exist(path):
     assert "\ndef test_" in (REPOSITORY / path).read_text()
 
 
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/your-own-service.md", "docs/capacity.md"]
+)
+def test_links_lead_somewhere(document):
+    file = REPOSITORY / document
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", file.read_text())
+
+    assert [link for link in links if not (file.parent / link).exists()] == []
+
+
 def test_images_are_this_version():
     assert set(re.findall(r"hellopod:(\d[\w.]*)", README)) == {__version__}
 
