@@ -1,14 +1,12 @@
 """The service on a kind cluster of its own: make up, make logs, make load, make down."""
 
-import hashlib
 import os
 import re
 import socket
 import string
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
+from local.image import build, content_tag
 from local.load import load
 from local.steps import ROOT, Failure, need, output, step, works
 
@@ -18,7 +16,6 @@ NODE_PORT = "30080/tcp"
 CONTEXT = ("--context", f"kind-{CLUSTER}")
 KUBECTL = ("kubectl", *CONTEXT, "--namespace", NAME)
 TYPED = " ".join(KUBECTL)
-CODE = ("service", "Dockerfile", ".dockerignore", "requirements.txt")
 METRICS_API = (
     "https://github.com/kubernetes-sigs/metrics-server/releases/download/v0.8.1/components.yaml"
 )
@@ -38,9 +35,9 @@ def up() -> None:
         export = ("kind", "export", "kubeconfig", "--name", CLUSTER)
         step("Finding the cluster", *export, failing="kubectl does not know the cluster: make down")
     tag = content_tag(ROOT)
-    build(tag)
+    build(f"{NAME}:{tag}", tag)
     step(
-        "Handing the image to the node",
+        "Handing it to the node",
         *("kind", "load", "docker-image", f"{NAME}:{tag}", "--name", CLUSTER),
         failing="the node did not take the image; make down, then make up",
     )
@@ -71,39 +68,6 @@ def check_port(port: str) -> None:
             probe.bind(("127.0.0.1", int(port)))
     except (OSError, ValueError, OverflowError):
         raise Failure(f"port {port} cannot be used; take another: make up UP_PORT=8081") from None
-
-
-def content_tag(root: Path) -> str:
-    """Return a tag that is the same for the same code, so that nothing is rolled out in vain."""
-    digest = hashlib.sha256()
-    for file in sorted(files_of(root)):
-        digest.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes() + b"\0")
-    return f"local-{digest.hexdigest()[:12]}"
-
-
-def files_of(root: Path) -> Iterator[Path]:
-    """Find what the image is made of."""
-    for name in CODE:
-        place = root / name
-        for file in place.rglob("*") if place.is_dir() else [place]:
-            if file.is_file() and "__pycache__" not in file.parts:
-                yield file
-
-
-def build(tag: str) -> None:
-    """Build the image, unless there is one of this content."""
-    image = f"{NAME}:{tag}"
-    if works("docker", "image", "inspect", image):
-        print(f"{image} is built already")
-        return
-    base = os.environ.get("PYTHON_IMAGE")
-    step(
-        f"Building {image}",
-        *("docker", "build", "--tag", image, "--build-arg", f"VERSION={tag}"),
-        *(("--build-arg", f"PYTHON_IMAGE={base}") if base else ()),
-        ".",
-        failing="the image was not built; mend what is said above, then make up",
-    )
 
 
 def provide_metrics_api() -> None:

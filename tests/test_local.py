@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from local.cluster import content_tag, with_image
+from local.cluster import with_image
+from local.image import content_tag
 from local.load import CLIENTS, EVERY, RATE, load
 from tests.copying import copy
 from tests.runtime.gunicorn_process import Gunicorn

@@ -1,0 +1,42 @@
+"""The image of the code as it stands, under a tag that says what is in it."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from local.steps import step, works
+
+CODE = ("service", "Dockerfile", ".dockerignore", "requirements.txt")
+
+
+def content_tag(root: Path) -> str:
+    """Return a tag that is the same for the same code, so that nothing is rolled out in vain."""
+    digest = hashlib.sha256()
+    for file in sorted(files_of(root)):
+        digest.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes() + b"\0")
+    return f"local-{digest.hexdigest()[:12]}"
+
+
+def files_of(root: Path) -> Iterator[Path]:
+    """Find what the image is made of."""
+    for name in CODE:
+        place = root / name
+        for file in place.rglob("*") if place.is_dir() else [place]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                yield file
+
+
+def build(image: str, version: str) -> None:
+    """Build the image, unless there is one of this name, and so of this content."""
+    if works("docker", "image", "inspect", image):
+        print(f"{image} is built already")
+        return
+    base = os.environ.get("PYTHON_IMAGE")
+    step(
+        f"Building {image}",
+        *("docker", "build", "--tag", image, "--build-arg", f"VERSION={version}"),
+        *(("--build-arg", f"PYTHON_IMAGE={base}") if base else ()),
+        ".",
+        failing="the image was not built; mend what is said above, then make up",
+    )
