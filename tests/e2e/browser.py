@@ -26,8 +26,8 @@ def chromium(*, javascript: bool = True) -> Iterator["Page"]:
     options.add_argument("--headless=new")
     options.add_argument("--window-size=1100,900")  # a picture shows all tiles of a rollout
     options.add_argument("--disable-dev-shm-usage")  # 64 MiB in most containers
-    if os.geteuid() == 0:
-        options.add_argument("--no-sandbox")  # Chromium refuses to run as root with one
+    # Root may not have a sandbox, nor who may not make user namespaces; the page is our own.
+    options.add_argument("--no-sandbox")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     if not javascript:
         setting = {"profile.managed_default_content_settings.javascript": 2}  # block
