@@ -59,18 +59,20 @@ def rewrite(file: Path, name: str) -> None:
 def replaced(text: str, name: str) -> str:
     """Return the text with the name in the form that each place allows.
 
-    No hyphens beside an underscore, as in names of metrics and variables, nor in CamelCase.
+    No hyphens beside an underscore, as in names of metrics and variables, and none in CamelCase,
+    nor where that stands in lower case, as in the anchor of a heading.
     """
 
     def form(match: re.Match[str]) -> str:
         found, start, end = match[0], match.start(), match.end()
+        after = text[end : end + 1]
         if found.isupper():
             return name.replace("-", "_").upper()
-        if "_" in text[start - 1 : start] + text[end : end + 1]:
+        if "_" in text[start - 1 : start] + after:
             return name.replace("-", "_")
         if found[0].isupper():
             return "".join(part.capitalize() for part in name.split("-"))
-        return name
+        return name.replace("-", "") if after.islower() else name
 
     return re.sub(OLD, form, text, flags=re.IGNORECASE)
 
