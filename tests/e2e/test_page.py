@@ -47,7 +47,7 @@ def test_rollout(
 
     request.getfixturevalue("new_version")
     eventually(both_versions_are_shown, seconds=120, every=0.1)
-    if picture := pytestconfig.getoption("--screenshot"):
+    if picture := pytestconfig.getoption("screenshot"):
         page.screenshot(picture)
     eventually(only_the_new_one_is_shown, seconds=120)
     eventually(app.settled, seconds=60)
