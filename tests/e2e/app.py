@@ -43,6 +43,11 @@ class App:
         endpoints = [end for piece in slices.items for end in piece.endpoints or []]
         return {end.target_ref.name for end in endpoints if end.conditions.ready}
 
+    def address(self) -> str:
+        """Return the Service's address: its name would be a test of the cluster's DNS too."""
+        core = client.CoreV1Api(self.api)
+        return core.read_namespaced_service(NAME, self.namespace, **SOON).spec.cluster_ip
+
     def settled(self) -> None:
         """Assert that at least two pods, and all that are wanted, are new and Ready."""
         deployment = self.deployment()

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from kubernetes import client, config
 
-from . import diagnostics, metrics_api, prerequisites
+from . import diagnostics, metrics_api, observing, prerequisites
 from .app import App, Http
 from .cluster import Cluster, foreign, own
 from .commands import running
 from .kustomization import build, image_of
+from .prometheus import Prometheus
 from .waiting import eventually
 
 IN_CLUSTER = "KUBERNETES_SERVICE_HOST" in os.environ
@@ -49,11 +50,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what only reads first, then what changes something, then what removes everything.
 
-    Before the end come those that deploy a variant, and last the tests of skaffold, which deploys
-    by itself and needs the namespace free, and of `make up`, which has a cluster of its own.
+    Before the end come those that deploy a variant, then those with a Prometheus, which would only
+    disturb the others, and last the tests of skaffold, which deploys by itself and needs the
+    namespace free, and of `make up`, which has a cluster of its own.
     """
     variants = dict.fromkeys(("test_liveness", "test_overload", "test_zero_loss"), 2)
-    place = {"test_smoke": 0, **variants, "test_delete": 3, "test_skaffold": 4, "test_up": 5}
+    observed = dict.fromkeys(("test_scraping", "test_alerts", "test_autoscaling"), 3)
+    last = {"test_delete": 4, "test_skaffold": 5, "test_up": 6}
+    place = {"test_smoke": 0, **variants, **observed, **last}
     items.sort(key=lambda item: place.get(item.path.stem, 1))
 
 
@@ -107,23 +111,34 @@ def app(request: pytest.FixtureRequest) -> App:
 
 
 @pytest.fixture(scope="session")
-def url(app: App, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Give the Service's address.
+def proxy(app: App, cluster: Cluster) -> Iterator[str]:
+    """Give the address at which the API server hands requests on to Services of the namespace.
 
-    From outside it is the API server's proxy, which like the Service itself chooses a pod for each
-    request; a port-forward would reach one pod alone.
+    Like a Service itself it chooses a pod for each request; a port-forward would reach one alone.
     """
-    if IN_CLUSTER:
-        yield f"http://hellopod.{app.namespace}.svc"
-        return
-    cluster: Cluster = request.getfixturevalue("cluster")
     command = ("kubectl", "--context", cluster.context, "proxy", "--port=0")
     with running(*command, until=r"127\.0\.0\.1:\d+", env=cluster.env) as address:
-        path = f"api/v1/namespaces/{app.namespace}/services/hellopod:80/proxy"
-        yield f"http://{address[0]}/{path}"
+        yield f"http://{address[0]}/api/v1/namespaces/{app.namespace}/services"
+
+
+@pytest.fixture(scope="session")
+def url(app: App, request: pytest.FixtureRequest) -> str:
+    """Give the Service's address."""
+    if IN_CLUSTER:
+        return f"http://hellopod.{app.namespace}.svc"
+    return f"{request.getfixturevalue('proxy')}/hellopod:80/proxy"
 
 
 @pytest.fixture(scope="session")
 def http(url: str) -> Http:
     """Give the client of the Service."""
     return Http(url)
+
+
+@pytest.fixture(scope="session")
+def prometheus(
+    app: App, cluster: Cluster, proxy: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """Give a Prometheus that scrapes the app; there is one for all tests."""
+    with observing.prometheus(app, cluster, tmp_path_factory.mktemp("prometheus")):
+        yield Prometheus(f"{proxy}/prometheus:9090/proxy")

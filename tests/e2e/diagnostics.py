@@ -1,5 +1,6 @@
 """What somebody would look at first after a failure: pods, events and logs of the namespace."""
 
+import json
 from collections.abc import Iterator
 
 import urllib3
@@ -13,7 +14,8 @@ LINES = 25  # of each container's log
 def describe(app: App) -> Iterator[tuple[str, str]]:
     """Yield titles and texts; what cannot be read says why and hides no other."""
     core = client.CoreV1Api(app.api)
-    for name, read in (("pods", pods), ("events", events), ("logs", logs)):
+    parts = (("pods", pods), ("events", events), ("logs", logs), ("Prometheus", prometheus))
+    for name, read in parts:
         try:
             text = read(core, app.namespace)
         except (client.ApiException, urllib3.exceptions.HTTPError) as error:
@@ -81,3 +83,18 @@ def log(core: client.CoreV1Api, pod: client.V1Pod, container: str, previous: boo
         )
     except client.ApiException as error:
         return f"no log: {error.reason}"
+
+
+def prometheus(core: client.CoreV1Api, namespace: str) -> str:
+    """Return what Prometheus cannot scrape, and its alerts."""
+
+    def ask(path: str) -> dict:
+        response = core.connect_get_namespaced_service_proxy_with_path(
+            "prometheus:9090", namespace, f"api/v1/{path}", _preload_content=False, **SOON
+        )
+        return json.loads(response.data)["data"]
+
+    targets = ask("targets")["activeTargets"]
+    lines = [f"{one['health']} {one['scrapeUrl']} {one['lastError']}" for one in targets]
+    alerts = ask("alerts")["alerts"]
+    return "\n".join([*lines, *(f"{one['state']} {one['labels']}" for one in alerts)])

@@ -23,8 +23,14 @@ LONGEST = 900  # seconds after which a load ends whatever happens
 class Load:
     """What a load has done; complete once it is over."""
 
+    began: float = 0.0  # time.time()
     seconds: float = 0.0
     streams: list[dict[str, Any]] = field(default_factory=list)
+
+    def read(self, line: str) -> None:
+        """Take over what the generator printed at its end."""
+        seen = json.loads(line)
+        self.began, self.seconds, self.streams = seen["began"], seen["seconds"], seen["streams"]
 
     @property
     def sent(self) -> int:
@@ -72,6 +78,7 @@ class Generator:
 
     app: App
     cluster: Cluster
+    name: str = NAME  # of the Job; two loads at once need two
 
     @contextmanager
     def running(self, host: str, port: int, **plan: Any) -> Iterator[Load]:
@@ -82,20 +89,20 @@ class Generator:
         try:
             yield load
             self.stop(pod)
-            seen = json.loads(self.result(pod, plan["timeout"] + 30))
-            load.seconds, load.streams = seen["seconds"], seen["streams"]
+            load.read(self.result(pod, plan["timeout"] + 30))
         finally:
             self.delete()
 
     def run(self, host: str, port: int, seconds: float, **plan: Any) -> Load:
         """Send a load for some seconds."""
         plan = {"host": host, "port": port, "seconds": seconds, "timeout": 30, **plan}
+        load = Load()
         pod = self.start(plan)
         try:
-            seen = json.loads(self.result(pod, seconds + plan["timeout"] + 30))
+            load.read(self.result(pod, seconds + plan["timeout"] + 30))
         finally:
             self.delete()
-        return Load(seen["seconds"], seen["streams"])
+        return load
 
     def start(self, plan: dict[str, Any]) -> str:
         """Start the Job and return the name of its pod, once that has had an answer."""
@@ -135,7 +142,7 @@ class Generator:
         """Remove the Job and wait until its pod has gone too."""
         batch = client.BatchV1Api(self.app.api)
         options = {"propagation_policy": "Background", **SOON}
-        batch.delete_namespaced_job(NAME, self.app.namespace, **options)
+        batch.delete_namespaced_job(self.name, self.app.namespace, **options)
 
         def load_is_gone() -> None:
             assert not self.pods()
@@ -144,7 +151,7 @@ class Generator:
 
     def pods(self) -> list[client.V1Pod]:
         core = client.CoreV1Api(self.app.api)
-        selector = f"app.kubernetes.io/name={NAME}"
+        selector = f"app.kubernetes.io/name={self.name}"
         return core.list_namespaced_pod(self.app.namespace, label_selector=selector, **SOON).items
 
     def log(self, pod: client.V1Pod) -> str:
@@ -176,9 +183,9 @@ class Generator:
             tolerations=[client.V1Toleration(key=CONTROL_PLANE, operator="Exists")],
             affinity=client.V1Affinity(node_affinity=preferring(CONTROL_PLANE)),
         )
-        labels = {"app.kubernetes.io/name": NAME}
+        labels = {"app.kubernetes.io/name": self.name}
         return client.V1Job(
-            metadata=client.V1ObjectMeta(name=NAME, labels=labels),
+            metadata=client.V1ObjectMeta(name=self.name, labels=labels),
             spec=client.V1JobSpec(
                 backoff_limit=0,
                 active_deadline_seconds=LONGEST + 60,

@@ -5,6 +5,7 @@ import os
 import shutil
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -13,22 +14,31 @@ from .commands import run
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def write(directory: Path, resources: list[Path], **fields: Any) -> Path:
+    """Write a kustomization of resources that are elsewhere; return its directory."""
+    directory = directory.resolve()
+    content = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [relative(place, directory) for place in resources],
+        **fields,
+    }
+    (directory / "kustomization.yaml").write_text(json.dumps(content, indent=2))
+    return directory
+
+
+def relative(place: Path, directory: Path) -> str:
+    """Return the way from a directory, because kustomize refuses an absolute one."""
+    return os.path.relpath(place, directory.resolve())
+
+
 def overlay(directory: Path, namespace: str, image: str | None) -> Path:
     """Write an overlay of the root that only chooses the namespace, and the image if one is given.
 
     kustomize renames the Namespace object too, so it keeps its labels.
     """
-    directory = directory.resolve()
-    content = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "namespace": namespace,
-        # Relative, because kustomize refuses an absolute path here.
-        "resources": [os.path.relpath(ROOT, directory)],
-        "images": [{"name": "hellopod", **reference(image)}] if image else [],
-    }
-    (directory / "kustomization.yaml").write_text(json.dumps(content, indent=2))
-    return directory
+    images = [{"name": "hellopod", **reference(image)}] if image else []
+    return write(directory, [ROOT], namespace=namespace, images=images)
 
 
 def reference(image: str) -> dict[str, str]:

@@ -5,14 +5,15 @@ A stream sends its `requests` ([method, path] in turn) by one of two rules:
   rate N       open loop: N a second start on time, whatever becomes of the earlier ones;
   clients N    closed loop: N clients wait for an answer, then send the next request.
 With `pool` N it rotates N keep-alive connections, else each request has a connection of its own. No
-request is ever sent a second time. CHAOS_TOKEN in the environment goes with each. SIGTERM ends the
-load early, after what is in flight. Prints a line when the first answer is there, and one with what
-happened.
+request is ever sent a second time. {random} in a path is another word each time. CHAOS_TOKEN in the
+environment goes with each. SIGTERM ends the load early, after what is in flight. Prints a line when
+the first answer is there, and one with what happened.
 """
 
 import asyncio
 import json
 import os
+import secrets
 import signal
 import sys
 import time
@@ -122,6 +123,7 @@ class Stream:
     def request(self):
         """Return the next request and how it is called in the examples."""
         method, path = self.spec["requests"][self.number % len(self.spec["requests"])]
+        path = path.replace("{random}", secrets.token_hex(8))
         self.number += 1
         body = BODY if method == "POST" else b""
         kind = "Content-Type: application/json\r\n" if body else ""
@@ -222,7 +224,7 @@ async def main(plan):
         stopped = True
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_term)
-    started = time.monotonic()
+    began, started = time.time(), time.monotonic()
     streams = [Stream(plan, spec, started) for spec in plan["streams"]]
     running = asyncio.gather(*(stream.run(stop) for stream in streams))
     while not stop() and not any(stream.latencies.get("2xx") for stream in streams):
@@ -234,7 +236,8 @@ async def main(plan):
     await running
     cpu = round(time.process_time() / (time.monotonic() - started), 2)
     summaries = [stream.summary() for stream in streams]
-    print(json.dumps({"seconds": round(seconds, 2), "cpu": cpu, "streams": summaries}), flush=True)
+    times = {"began": round(began, 2), "seconds": round(seconds, 2), "cpu": cpu}
+    print(json.dumps({**times, "streams": summaries}), flush=True)
 
 
 if __name__ == "__main__":

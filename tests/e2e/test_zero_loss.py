@@ -9,7 +9,7 @@ import pytest
 from kubernetes import client
 
 from . import variant
-from .app import NAME, SOON, App
+from .app import SOON, App
 from .cluster import Cluster
 from .duration import FULL
 from .generator import Generator, Load
@@ -79,7 +79,7 @@ def phase(
         start = time.monotonic()
         with (
             watched(app, cluster) as seen,
-            Generator(app, cluster).running(address(app), 80, streams=STREAMS) as load,
+            Generator(app, cluster).running(app.address(), 80, streams=STREAMS) as load,
         ):
             for _ in range(ROUNDS):
                 event()
@@ -91,12 +91,6 @@ def phase(
         return seen
 
     return run
-
-
-def address(app: App) -> str:
-    """Return the Service's address: its name would be a test of the cluster's DNS too."""
-    core = client.CoreV1Api(app.api)
-    return core.read_namespaced_service(NAME, app.namespace, **SOON).spec.cluster_ip
 
 
 def settled(app: App, pods: int) -> None:

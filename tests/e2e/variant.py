@@ -1,7 +1,6 @@
 """The deployment with faults on demand and with other settings, for tests that need them."""
 
 import json
-import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +8,10 @@ from typing import Any
 
 from .app import App
 from .cluster import Cluster
-from .kustomization import ROOT
+from .kustomization import ROOT, relative, write
 from .waiting import eventually
+
+COMPONENTS = ROOT / "k8s/components"
 
 
 @dataclass(frozen=True)
@@ -19,23 +20,15 @@ class Variant:
 
     env: dict[str, str] = field(default_factory=dict)
     container: dict[str, Any] = field(default_factory=dict)  # other fields of the container
-    pods: int = 2  # exactly as many, so that nothing happens but what the test does
+    # Exactly two pods, so that nothing happens but what the test does.
+    scaler: dict[str, Any] = field(default_factory=lambda: {"minReplicas": 2, "maxReplicas": 2})
+    components: tuple[str, ...] = ("chaos",)
+    token: str = field(default_factory=lambda: secrets.token_hex(16))  # another one restarts pods
 
 
 def deploy(app: App, cluster: Cluster, directory: Path, variant: Variant) -> None:
     """Apply a variant and wait until nothing else is left."""
-    literal = f"token={secrets.token_hex(16)}"
-    content = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "namespace": cluster.namespace,
-        "resources": [os.path.relpath(cluster.kustomization, directory.resolve())],
-        "components": [os.path.relpath(ROOT / "k8s/components/chaos", directory.resolve())],
-        "secretGenerator": [{"name": "hellopod-chaos", "literals": [literal]}],
-        "patches": [patch(*change) for change in changes(variant)],
-    }
-    (directory / "kustomization.yaml").write_text(json.dumps(content, indent=2))
-    cluster.kubectl("apply", "-k", directory, namespace=None)
+    apply(cluster, directory, variant)
 
     def variant_is_settled() -> None:
         app.settled()
@@ -44,16 +37,26 @@ def deploy(app: App, cluster: Cluster, directory: Path, variant: Variant) -> Non
     eventually(variant_is_settled, seconds=240)
 
 
+def apply(cluster: Cluster, directory: Path, variant: Variant) -> list[str]:
+    """Apply a variant and return what kubectl says has changed."""
+    write(
+        directory,
+        [cluster.kustomization],
+        namespace=cluster.namespace,
+        components=[relative(COMPONENTS / name, directory) for name in variant.components],
+        secretGenerator=[{"name": "hellopod-chaos", "literals": [f"token={variant.token}"]}],
+        patches=[patch(*change) for change in changes(variant)],
+    )
+    lines = cluster.kubectl("apply", "-k", directory, namespace=None).stdout.splitlines()
+    return [line for line in lines if not line.endswith(" unchanged")]
+
+
 def changes(variant: Variant) -> list[tuple[str, str, dict[str, Any]]]:
     env = [{"name": name, "value": value} for name, value in variant.env.items()]
     container = {"name": "hellopod", "env": env, **variant.container}
     return [
         ("apps/v1", "Deployment", {"template": {"spec": {"containers": [container]}}}),
-        (
-            "autoscaling/v2",
-            "HorizontalPodAutoscaler",
-            {"minReplicas": variant.pods, "maxReplicas": variant.pods},
-        ),
+        ("autoscaling/v2", "HorizontalPodAutoscaler", variant.scaler),
     ]
 
 

@@ -1,0 +1,142 @@
+"""Puts Prometheus, and what reads it or is read by it, into the suite's namespace."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kubernetes import client
+
+from .app import SOON, App
+from .cluster import Cluster
+from .commands import run
+from .kustomization import ROOT, reference, write
+
+MANIFESTS = Path(__file__).with_name("manifests")
+COMMON = MANIFESTS / "pod.yaml"
+# The variable that names another image, and the public one.
+IMAGES = {
+    "prometheus": ("PROMETHEUS_IMAGE", "prom/prometheus:v3.16.0"),
+    "kube-state-metrics": (
+        "KUBE_STATE_METRICS_IMAGE",
+        "registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.20.0",
+    ),
+    "prometheus-adapter": (
+        "PROMETHEUS_ADAPTER_IMAGE",
+        "registry.k8s.io/prometheus-adapter/prometheus-adapter:v0.12.0",
+    ),
+}
+RULES = ROOT / "k8s/components/prometheus-operator/prometheusrule.yaml"
+ADAPTER_VALUES = ROOT / "k8s/components/autoscale-on-saturation/prometheus-adapter-values.yaml"
+# Shorter than anybody needs: a pod drains for 10 s, and the tests wait for scrapes.
+EVERY = "2s"
+# The kubelet looks at its containers about that often.
+CADVISOR_EVERY = "10s"
+KUBELET = 10250
+TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+
+def scrape_configuration() -> dict[str, Any]:
+    """Return the job in the README."""
+    readme = (ROOT / "README.md").read_text()
+    [block] = re.findall(r"```yaml\n(scrape_configs:\n.*?)```", readme, re.DOTALL)
+    [job] = yaml.safe_load(block)["scrape_configs"]
+    return job
+
+
+def configuration(app: App, cluster: Cluster) -> dict[str, Any]:
+    """Return the README's job, for one namespace, and what a cluster's own Prometheus has."""
+    job = scrape_configuration()
+    for discovery in job["kubernetes_sd_configs"]:
+        discovery["namespaces"] = {"own_namespace": True}  # it may see no other
+    states = {"job_name": "kube-state-metrics", "honor_labels": True}
+    states["static_configs"] = [{"targets": ["kube-state-metrics:8080"]}]
+    return {
+        "global": {"scrape_interval": EVERY, "evaluation_interval": EVERY},
+        "rule_files": ["rules.yaml"],
+        "scrape_configs": [job, states, *([cadvisor(app)] if cluster.kind_name else [])],
+    }
+
+
+def cadvisor(app: App) -> dict[str, Any]:
+    """Return the job that asks the kubelets."""
+    nodes = client.CoreV1Api(app.api).list_node(**SOON).items
+    targets = [
+        f"{address.address}:{KUBELET}"
+        for node in nodes
+        for address in node.status.addresses
+        if address.type == "InternalIP"
+    ]
+    keep = {"source_labels": ["namespace"], "regex": app.namespace, "action": "keep"}
+    return {
+        "job_name": "cadvisor",
+        "scheme": "https",
+        "metrics_path": "/metrics/cadvisor",
+        "scrape_interval": CADVISOR_EVERY,
+        "authorization": {"credentials_file": TOKEN},
+        "tls_config": {"insecure_skip_verify": True},  # a kind node's kubelet signs for itself
+        "static_configs": [{"targets": targets}],
+        "metric_relabel_configs": [keep],
+    }
+
+
+@contextmanager
+def prometheus(app: App, cluster: Cluster, directory: Path) -> Iterator[None]:
+    """Keep Prometheus and kube-state-metrics running, with the shipped rules."""
+    rules = yaml.safe_load(RULES.read_text())["spec"]
+    files = {"prometheus.yaml": configuration(app, cluster), "rules.yaml": rules}
+    places = ["prometheus", *(["cadvisor"] if cluster.kind_name else [])]
+    with deployed(cluster, directory, places, ["prometheus", "kube-state-metrics"], files):
+        yield
+
+
+@contextmanager
+def adapter(cluster: Cluster, directory: Path) -> Iterator[None]:
+    """Keep prometheus-adapter running, with the rules of the component."""
+    values = yaml.safe_load(ADAPTER_VALUES.read_text())
+    files = {"config.yaml": {"rules": values["rules"]["custom"]}}
+    with deployed(cluster, directory, ["adapter"], ["prometheus-adapter"], files):
+        yield
+
+
+@contextmanager
+def deployed(
+    cluster: Cluster,
+    directory: Path,
+    places: list[str],
+    names: list[str],
+    files: dict[str, Any],
+) -> Iterator[None]:
+    """Apply manifests with their images and a ConfigMap, wait until all is ready; delete them."""
+    for name, content in files.items():
+        (directory / name).write_text(json.dumps(content, indent=2))
+    write(
+        directory,
+        [MANIFESTS / place for place in places],
+        namespace=cluster.namespace,
+        images=[{"name": name, **reference(image(cluster, name))} for name in names],
+        patches=[{"patch": COMMON.read_text(), "target": {"kind": "Deployment"}}],
+        configMapGenerator=[{"name": names[0], "files": list(files)}],
+    )
+    try:
+        cluster.kubectl("apply", "-k", directory)
+        for name in names:
+            arguments = ("rollout", "status", f"deployment/{name}", "--timeout=180s")
+            cluster.kubectl(*arguments, seconds=200)  # with a pull of the image
+        yield
+    finally:
+        # The test of deletion may have been here before.
+        cluster.kubectl("delete", "-k", directory, "--ignore-not-found", seconds=120)
+
+
+def image(cluster: Cluster, name: str) -> str:
+    """Return the image of a program, which a kind cluster is given where Docker has it."""
+    variable, public = IMAGES[name]
+    chosen = os.environ.get(variable) or public
+    if cluster.kind_name and not run("docker", "image", "inspect", chosen, check=False).returncode:
+        cluster.load(chosen)
+    return chosen
