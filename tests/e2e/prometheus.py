@@ -44,14 +44,11 @@ class Prometheus:
         [series] = self.query(expression)
         return float(series["value"][1])
 
-    def up(self) -> dict[str, str]:
-        """Return the health of each pod that is a target."""
+    def pods(self) -> list[tuple[str, str]]:
+        """Return the pods that are targets, and their health."""
         targets = self.ask("targets", state="active")["activeTargets"]
-        return {
-            target["labels"]["pod"]: target["health"]
-            for target in targets
-            if target["scrapePool"] == "pods"
-        }
+        found = [target for target in targets if target["scrapePool"] == "pods"]
+        return sorted((target["labels"]["pod"], target["health"]) for target in found)
 
     def alerts(self) -> dict[str, str]:
         """Return the state of each alert that is not inactive."""
@@ -63,7 +60,8 @@ class Prometheus:
         now = time.time()
 
         def all_pods_are_scraped() -> None:
-            assert min(self.values("timestamp(hellopod_draining)", "pod").values()) > now
+            last = self.values("timestamp(hellopod_draining)", "pod")
+            assert min(last.values(), default=0) > now
 
         eventually(all_pods_are_scraped, seconds=30)
 

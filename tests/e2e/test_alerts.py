@@ -22,8 +22,8 @@ STREAMS = [
 ]
 # What is compared with a number is asked for without: a threshold hides whether there is data.
 THRESHOLD = re.compile(r"\s*(>|==)\s*[0-9][0-9. *]*")
-# These say something only when it happens: no pod at all, a container that waits for its next
-# start, the autoscaler at its maximum.
+# These say something only when it happens: no pod at all; a container that waits for its next
+# start; the autoscaler at its maximum, which test_autoscaling.py takes there.
 EMPTY = {"HellopodDown", "HellopodCrashLoops", "HellopodAutoscalerAtMaximum"}
 FROM_KUBELETS = re.compile(r"\bcontainer_\w+")
 
@@ -35,7 +35,11 @@ def loaded(
     """Deploy endpoints that fail and wait, and have them fail and be full, which nobody was yet."""
     variant.deploy(app, cluster, tmp_path_factory.mktemp("variant"), variant.Variant())
     prometheus.wait_for_scrape()
-    assert not prometheus.alerts()
+
+    def nobody_is_alarmed() -> None:
+        assert not prometheus.alerts()
+
+    eventually(nobody_is_alarmed, seconds=30)
     load = Generator(app, cluster).run(app.address(), 80, SECONDS, streams=STREAMS)
     assert load.count("shed") and load.count("status 500"), load.streams
     prometheus.wait_for_scrape()

@@ -38,24 +38,17 @@ def deployed(
 ) -> None:
     """Deploy pods that have not counted anything yet."""
     variant.deploy(app, cluster, tmp_path_factory.mktemp("variant"), variant.Variant())
-    wait_for_targets(app, prometheus)
-
-
-def wait_for_targets(app: App, prometheus: Prometheus) -> None:
-    def every_pod_is_up() -> None:
-        assert prometheus.up() == dict.fromkeys(app.ready(), "up")
-
-    eventually(every_pod_is_up, seconds=60)
 
 
 def test_pods_are_discovered(app: App, prometheus: Prometheus) -> None:
-    pods = dict.fromkeys(app.ready(), 1.0)
+    pods = sorted(app.ready())
 
-    def both_say_so() -> None:
-        assert prometheus.values(f'up{{job="{NAME}"}}', "pod") == pods
+    def each_pod_is_a_target_and_up() -> None:
+        assert prometheus.pods() == [(pod, "up") for pod in pods]
+        assert prometheus.values(f"up{{job='{NAME}'}}", "pod") == dict.fromkeys(pods, 1)
 
-    eventually(both_say_so, seconds=30)
-    assert prometheus.values("hellopod_draining", "pod") == dict.fromkeys(pods, 0.0)
+    eventually(each_pod_is_a_target_and_up, seconds=60)
+    assert prometheus.values("hellopod_draining", "pod") == dict.fromkeys(pods, 0)
 
 
 def test_counters_are_exact_and_scrapes_constant(
@@ -100,10 +93,10 @@ def test_rolled_pod_disappears(app: App, prometheus: Prometheus) -> None:
 
     def only_new_pods_are_there() -> None:
         app.settled()
-        pods = set(app.ready())
+        pods = sorted(app.ready())
         assert victim not in pods
-        assert set(prometheus.up()) == pods
-        assert set(prometheus.values("up{job='hellopod'}", "pod")) == pods
+        assert prometheus.pods() == [(pod, "up") for pod in pods]
+        assert sorted(prometheus.values(f"up{{job='{NAME}'}}", "pod")) == pods
 
     eventually(pod_was_seen_draining, seconds=30)
     eventually(only_new_pods_are_there, seconds=90)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FILES = [ROOT / "kustomization.yaml", *sorted(ROOT.glob("k8s/**/*.yaml"))]
+PLACES = ("kustomization.yaml", "k8s/**/*.yaml", "tests/e2e/**/*.yaml")
+FILES = [file for place in PLACES for file in sorted(ROOT.glob(place))]
 
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 
