@@ -11,6 +11,7 @@ import yaml
 COMPONENTS = Path(__file__).parents[1] / "k8s/components"
 RULES = COMPONENTS / "prometheus-operator/prometheusrule.yaml"
 DASHBOARD = COMPONENTS / "grafana-dashboard/hellopod.json"
+AUTOSCALER = COMPONENTS / "autoscale-on-saturation/prometheus-adapter-values.yaml"
 
 # What stands in a rule group and a dashboard row of its own: not everyone scrapes these two.
 OUTSIDE_GROUP = "hellopod-kube-state-metrics"
@@ -21,7 +22,7 @@ OUTSIDE_ROW = "From kube-state-metrics and cAdvisor"
 class Expression:
     """One expression, and whether it needs kube-state-metrics or cAdvisor."""
 
-    source: str  # "rule", "alert", "panel", "annotation" or "variable"
+    source: str  # "rule", "alert", "panel", "annotation", "variable" or "autoscaler"
     name: str
     expr: str
     needs_outside: bool = False
@@ -41,10 +42,10 @@ def dashboard() -> dict:
 
 
 def expressions(namespace: str = "hellopod", window: str = "5m") -> Iterator[Expression]:
-    """Yield all of them, the dashboard's for every pod of a namespace."""
+    """Yield all of them, the dashboard's and the autoscaler's for every pod of a namespace."""
     yield from of_rules()
     values = {"__rate_interval": window, "namespace": namespace, "pod": ".*"}
-    for found in of_dashboard():
+    for found in (*of_dashboard(), *of_autoscaler()):
         expr = re.sub(r"\$(\w+)", lambda variable: values[variable[1]], found.expr)
         yield replace(found, expr=expr)
 
@@ -75,3 +76,11 @@ def of_dashboard() -> Iterator[Expression]:
         for target in panel.get("targets", []):
             text = target["legendFormat"]
             yield Expression("panel", panel["title"], target["expr"], outside, text)
+
+
+def of_autoscaler() -> Iterator[Expression]:
+    """Yield what prometheus-adapter asks when an autoscaler wants to know of pods."""
+    asked = {"<<.GroupBy>>": "pod", "<<.LabelMatchers>>": 'namespace="$namespace",pod=~"$pod"'}
+    for rule in yaml.safe_load(AUTOSCALER.read_text())["rules"]["custom"]:
+        expr = re.sub("<<.*?>>", lambda gap: asked[gap[0]], rule["metricsQuery"])
+        yield Expression("autoscaler", AUTOSCALER.parent.name, expr)

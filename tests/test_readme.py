@@ -83,7 +83,7 @@ def uses():
     recorded = {e.name: metrics(e.expr) for e in expressions() if e.source == "rule"}
     return [
         (
-            expression.name if expression.source == "alert" else "dashboard",
+            expression.name if expression.source in ("alert", "autoscaler") else "dashboard",
             set().union(*(recorded.get(name, {name}) for name in metrics(expression.expr))),
         )
         for expression in expressions()
