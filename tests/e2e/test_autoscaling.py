@@ -12,6 +12,7 @@ from kubernetes import client
 from . import metrics_api, observing, variant
 from .app import NAME, SOON, App
 from .cluster import Cluster
+from .duration import FULL
 from .generator import Generator, Load
 from .prometheus import Prometheus
 from .timeline import Timeline
@@ -19,13 +20,16 @@ from .variant import Variant
 from .waiting import eventually
 from .watching import watched
 
-# Quicker than shipped, which takes minutes: two decisions, one each 15 s, must agree.
-DOWN = {
+# Down as shipped takes minutes; quicker, two decisions, one each 15 s, must agree.
+QUICK = {
     "stabilizationWindowSeconds": 15,
     "policies": [{"type": "Pods", "value": 3, "periodSeconds": 15}],
 }
+DOWN = {} if FULL else QUICK
 GROWN = 150  # seconds until all pods are there that are needed: samples, decisions, starts
-BACK = 150  # seconds until there are two again: samples, DOWN, decisions, drains
+# Seconds until there are two again: samples, decisions, drains and DOWN, which as shipped takes 120
+# and 60 for each pod.
+BACK = 660 if FULL else 150
 STEADY = 32  # seconds without a change after which there will be none: two decisions
 SETTLING = 5  # seconds in which the first requests, or those of a new pod, find their places
 RISE = 1.2  # times more that are served in the end; 1.5 and 1.3 with what is sent below
