@@ -10,6 +10,8 @@ from kubernetes import client, watch
 from .app import NAME, SOON, App, is_ready
 from .cluster import Cluster
 
+# Versions to go on from while nothing happens: one that is minutes old is answered with 410.
+BOOKMARKS = {"allow_watch_bookmarks": True}
 RENEW = 5  # seconds after which the API server ends a watch, and it is looked whether to go on
 
 
@@ -77,8 +79,11 @@ def watched(app: App, cluster: Cluster) -> Iterator[PodWatch]:
             while not over.is_set():
                 stream = watch.Watch()
                 times = {"timeout_seconds": RENEW, "_request_timeout": 2 * RENEW}
-                for event in stream.stream(*place, resource_version=version, **times, **selector):
-                    seen.see(event["type"], event["object"])
+                for event in stream.stream(
+                    *place, resource_version=version, **BOOKMARKS, **times, **selector
+                ):
+                    if event["type"] != "BOOKMARK":
+                        seen.see(event["type"], event["object"])
                 version = stream.resource_version or version
         except Exception as problem:  # raised in the test by assert_clean
             seen.problem = problem
