@@ -1,10 +1,12 @@
 """The service on a kind cluster of its own: make up, make logs, make load, make down."""
 
+import http.client
 import os
 import re
 import socket
 import string
 import sys
+import time
 
 from local.image import build, content_tag
 from local.load import load
@@ -43,7 +45,9 @@ def up() -> None:
     )
     provide_metrics_api()
     deploy(tag)
-    print(farewell(url()))
+    address = url()
+    reach(address)
+    print(farewell(address))
 
 
 def create(port: str) -> None:
@@ -108,6 +112,23 @@ def url() -> str:
     if not mapped:
         raise Failure(f"there is no cluster {CLUSTER} with a port for the service; type: make up")
     return f"http://localhost:{mapped.split()[0].rpartition(':')[2]}"
+
+
+def reach(address: str, seconds: float = 30) -> None:
+    """Wait until the port leads to a pod: the node hears of it a moment after it is Ready."""
+    deadline = time.monotonic() + seconds
+    while True:
+        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=2)
+        try:
+            connection.request("GET", "/readyz")
+            connection.getresponse().read()
+            return
+        except (OSError, http.client.HTTPException):
+            if time.monotonic() > deadline:
+                raise Failure(f"{address} does not answer; see: {TYPED} get pods") from None
+            time.sleep(0.2)
+        finally:
+            connection.close()
 
 
 def farewell(address: str) -> str:

@@ -5,14 +5,18 @@ import re
 import socket
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from local.cluster import with_image
+from local.cluster import reach, with_image
 from local.image import content_tag
 from local.load import CLIENTS, EVERY, RATE, load
+from local.steps import Failure
 from tests.copying import copy
 from tests.runtime.gunicorn_process import Gunicorn
 
@@ -32,7 +36,7 @@ if call.startswith("docker build"):
 if call.startswith("docker image inspect"):
     sys.exit(sys.argv[-1] not in have)
 if call.startswith("docker port") and "cluster" in have:
-    print("127.0.0.1:8080")
+    print("127.0.0.1:" + os.environ["SERVED"])
 if call.startswith("kind get clusters") and "cluster" in have:
     print({name!r})
 if call.startswith("kind create"):
@@ -56,11 +60,12 @@ class Machine:
     clone: Path
     state: Path
     programs: Path
+    port: int  # where the service answers
 
     def make(self, what, **environ):
         """Run what make runs; return the process, which never takes long."""
         path = f"{self.programs}{os.pathsep}/usr/bin{os.pathsep}/bin"
-        known = {"PATH": path, "STATE": str(self.state), "UP_PORT": "0"}
+        known = {"PATH": path, "STATE": str(self.state), "UP_PORT": "0", "SERVED": str(self.port)}
         self.state.joinpath("calls").write_text("")
         command = [sys.executable, "-m", "local.cluster", what]
         return subprocess.run(
@@ -83,14 +88,17 @@ def machine(tmp_path):
         program.write_text(PRETENDER.format(python=sys.executable, name=NAME))
         program.chmod(0o755)
     state.joinpath("have").write_text("")
-    return Machine(copy(clone), state, programs)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # 501 will do
+        threading.Thread(target=server.serve_forever).start()
+        yield Machine(copy(clone), state, programs, server.server_port)
+        server.shutdown()
 
 
 def test_up_makes_everything_and_says_where_it_is(machine):
     run = machine.make("up")
 
     assert (run.returncode, run.stderr) == (0, "")
-    assert "http://localhost:8080 reaches all pods" in run.stdout
+    assert f"http://localhost:{machine.port} reaches all pods" in run.stdout
     (build,) = machine.did("docker build")
     tag = re.search(rf"--tag {NAME}:(local-[0-9a-f]{{12}}) ", build)[1]
     assert machine.did("kind load") == [
@@ -142,6 +150,24 @@ def test_a_failure_is_one_sentence_with_what_to_type(machine, failing, sentence)
     assert "Traceback" not in run.stderr
     if failing != "docker info":
         assert f"reason {failing}" in run.stderr
+
+
+def test_up_waits_until_the_port_answers():
+    """The node hears of a pod a moment after it is Ready."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    def serve_later():
+        time.sleep(1)
+        with ThreadingHTTPServer(("127.0.0.1", port), BaseHTTPRequestHandler) as server:
+            server.handle_request()
+
+    later = threading.Thread(target=serve_later)
+    later.start()
+    reach(f"http://localhost:{port}", seconds=20)
+    later.join()
+    with pytest.raises(Failure, match=f"localhost:{port} does not answer; see: kubectl .*get pods"):
+        reach(f"http://localhost:{port}", seconds=0)
 
 
 def test_metrics_server_only_where_there_is_none(machine):
