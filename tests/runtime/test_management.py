@@ -100,9 +100,10 @@ def test_a_flood_of_connections_does_not_keep_probes_out(server):
 def test_scrapes_that_hang_do_not_keep_probes_out():
     with Gunicorn(*OURS, TEST_APP) as server, contextlib.ExitStack() as stack:
         assert get(server.port, "/slow-metrics/2")[0] == 200
-        socks = [stack.enter_context(connect(server.management)) for _ in range(100)]
-        for sock in socks:
-            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        socks = []
+        for _ in range(100):  # each asks at once: while the port is full, who does not is closed
+            socks.append(stack.enter_context(connect(server.management)))
+            socks[-1].sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
         assert live(server)
         refused = eventually(lambda: len(found := readable(socks)) == 100 - 8 and found, 2)
         assert {read_response(sock)[0] for sock in refused} == {503}
