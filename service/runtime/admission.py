@@ -59,10 +59,10 @@ class Admission:
             self.refused["full"] += 1
             return Verdict.REFUSE
 
-    def count_refused(self, reason: str, requests: int = 1) -> None:
-        """Count those that were refused before they could be offered."""
+    def count_refused(self, reason: str) -> None:
+        """Count one that was refused before it could be offered."""
         with self._lock:
-            self.refused[reason] += requests
+            self.refused[reason] += 1
 
     def leave(self, connection: Any, now: float) -> Any | None:
         """Give a slot back; returns the connection that gets it, if one waits."""

@@ -128,3 +128,11 @@ class Dispatch(Serving):
             if self.admit(following):
                 return
             connection = following
+
+    def finish(self, connection: Connection) -> None:
+        """Take a connection back from its thread."""
+        self.let_upload_in(connection)
+        if connection.keep and not connection.sock.cut:
+            self.guard(self.reuse, connection, connection.parser.unreader.take_buffered())
+        else:
+            self.guard(self.linger, connection)

@@ -1,5 +1,6 @@
 """A listening socket and its connections, held by what they are doing."""
 
+import resource
 import selectors
 import time
 from functools import partial
@@ -11,6 +12,15 @@ from service.runtime.connection import Connection, Phase
 
 # Who may be closed when no more connections fit: all that are not being served.
 EXPENDABLE = (Phase.IDLE, Phase.READING, Phase.FLUSHING)
+
+
+def fitting(connections: int, others: int) -> int:
+    """Return so many connections, or less where they and the other files may not all be open."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if most == resource.RLIM_INFINITY:
+        return connections
+    return max(1, min(connections, most - others))
 
 
 class Port:

@@ -24,7 +24,7 @@ def start_all(pool: ThreadPoolExecutor, threads: int) -> None:
 
 
 class Serving(EventLoop):
-    """Hands requests to threads and takes them back. Methods say where they run."""
+    """Hands requests to threads, which give them back to finish(). Methods say where they run."""
 
     admission: Admission
     metrics: RuntimeMetrics
@@ -33,10 +33,7 @@ class Serving(EventLoop):
     method_queue: Any
     handle: Any
     handle_error: Any
-
-    def let_upload_in(self, connection: Connection) -> None:
-        """Let the next upload begin if this was one."""
-        raise NotImplementedError
+    finish: Any
 
     def start(self, connection: Connection) -> None:
         """Give a connection that has a slot a thread. Any thread may call this."""
@@ -71,7 +68,7 @@ class Serving(EventLoop):
         except BaseException as error:  # SystemExit too: no request may end the worker
             try:
                 self.handle_error(None, connection.sock, connection.client, error)
-            except Exception:
+            except Exception:  # an answer that cannot be made costs this connection alone
                 self.log.exception("closing a connection")
             return False
 
@@ -79,11 +76,3 @@ class Serving(EventLoop):
         """Let somebody else run while a client keeps this thread waiting. In the pool."""
         if following := self.admission.park(connection, time.monotonic()):
             self.start(following)
-
-    def finish(self, connection: Connection) -> None:
-        """Take a connection back from its thread."""
-        self.let_upload_in(connection)
-        if connection.keep and not connection.sock.cut:
-            self.guard(self.reuse, connection, connection.parser.unreader.take_buffered())
-        else:
-            self.guard(self.linger, connection)

@@ -4,7 +4,6 @@ accept -> Exchange reads -> Frame: whole? -> Admission: slot? -> thread: gunicor
                                                  no: 503          response -> Exchange: next
 """
 
-import resource
 import signal
 import socket
 import sys
@@ -19,7 +18,7 @@ from service.runtime.connection import Connection, Phase
 from service.runtime.dispatch import Dispatch
 from service.runtime.drain import leave
 from service.runtime.errors import as_problem
-from service.runtime.port import Port
+from service.runtime.port import Port, fitting
 from service.runtime.serving import start_all
 from service.runtime.state import PodState, Stage
 
@@ -53,7 +52,8 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
     def init_process(self) -> None:
         """Build everything that must not exist before the fork, then load the app and run."""
         sys.setswitchinterval(SWITCH_INTERVAL)
-        self.main = Port(self.sockets, self.connection_limit(), unheard=0.1)
+        limit = fitting(self.cfg.worker_connections, MANAGEMENT_CONNECTIONS + OTHER_FILES)
+        self.main = Port(self.sockets, limit, unheard=0.1)
         # Less, as there are few places: with 50 ms it takes over a thousand connections a second to
         # keep a probe out.
         self.management = Port([self.management_socket], MANAGEMENT_CONNECTIONS, unheard=0.05)
@@ -61,14 +61,6 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         self.read_timeout = self.config.read_timeout
         self.init_dispatch()
         super().init_process()
-
-    def connection_limit(self) -> int:
-        """Return worker_connections, or less where that many files may not be open."""
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        files = MANAGEMENT_CONNECTIONS + OTHER_FILES
-        limit: int = self.cfg.worker_connections
-        return limit if most == resource.RLIM_INFINITY else max(1, min(limit, most - files))
 
     def run(self) -> None:
         """Serve until told to stop, then finish."""

@@ -28,6 +28,9 @@ class Broken(Serving):
     def exception(self, _):
         pass
 
+    def finish(self, _):
+        pass
+
     def observe(self, *_):
         pass
 

@@ -449,7 +449,7 @@ def test_an_empty_line_behind_a_request_is_not_the_next_one(server):
 def test_new_connections_are_not_closed_for_newer_ones():
     """A flood closes nobody who has not had the time to say what he wants."""
     with Gunicorn(*OURS, TEST_APP, CONCURRENCY="2", QUEUE_LENGTH="4", files=200) as server:
-        limit = 200 - 164  # as PodWorker.connection_limit
+        limit = 200 - 164  # as PodWorker.init_process
         for _ in range(10):
             with contextlib.ExitStack() as flood:
                 started = time.monotonic()
