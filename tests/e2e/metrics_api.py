@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from kubernetes import client
+from kubernetes.utils.quantity import parse_quantity
 
-from .app import SOON
+from .app import NAME, SOON, App
 from .cluster import Cluster
 
 MANIFEST = (
@@ -31,6 +33,21 @@ def why_not_custom(cluster: Cluster) -> str:
         if cluster.kubectl(*may, namespace=None, check=False).returncode:
             return f"with this kubeconfig nobody may create {kind}"
     return ""
+
+
+def samples(app: App) -> list[tuple[float, float]]:
+    """Return for each of the app's pods when it was sampled, as time.time(), and CPU in cores."""
+    selector = f"app.kubernetes.io/name={NAME}"
+    found = client.CustomObjectsApi(app.api).list_namespaced_custom_object(
+        *("metrics.k8s.io", "v1beta1", app.namespace, "pods"), label_selector=selector, **SOON
+    )
+    return [
+        (
+            datetime.fromisoformat(pod["timestamp"]).timestamp(),
+            sum(float(parse_quantity(each["usage"]["cpu"])) for each in pod["containers"]),
+        )
+        for pod in found["items"]
+    ]
 
 
 @contextmanager
