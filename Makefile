@@ -49,13 +49,14 @@ down: ## Remove that cluster
 # 128, is not enough for both.
 UP := tests/e2e/test_up.py
 NOT_UP := --ignore $(UP)
+RESULTS ?= docs/e2e-full.txt
 
 e2e: $(VENV)/dev ## Prove the promises on a kind cluster of its own
 	$(VENV)/bin/pytest tests/e2e $(NOT_UP) $(PYTEST)
 	$(if $(PYTEST),,$(VENV)/bin/pytest $(UP))
 
 e2e-full: $(VENV)/dev ## The same at full length: load of minutes, each event three times
-	HELLOPOD_E2E_FULL=1 $(VENV)/bin/pytest tests/e2e $(NOT_UP) $(PYTEST)
+	HELLOPOD_E2E_FULL=1 $(VENV)/bin/pytest tests/e2e $(NOT_UP) --results $(RESULTS) $(PYTEST)
 
 image: ## Build the image
 	docker build --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \

@@ -13,6 +13,7 @@ from .cluster import Cluster, foreign, own
 from .commands import running
 from .kustomization import build, image_of
 from .prometheus import Prometheus
+from .results import Results
 from .waiting import eventually
 
 IN_CLUSTER = "KUBERNETES_SERVICE_HOST" in os.environ
@@ -37,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--screenshot", metavar="FILE", help="where to leave a picture of the page in a rollout"
     )
+    group.addoption("--results", metavar="FILE", help="where to leave what the tests found")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if missing := prerequisites.missing(config.option.context):
         raise pytest.UsageError(missing)
+    if path := config.option.results:
+        config.pluginmanager.register(Results(Path(path)))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
