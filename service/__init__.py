@@ -22,6 +22,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
         correlation,
         dependencies,
         errors,
+        headers,
         health,
         identity,
         metrics,
@@ -34,6 +35,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
     app.extensions["config"] = config
     app.json.sort_keys = False  # type: ignore[attr-defined]  # as written, which is how one reads it
 
+    headers.init_app(app)
     correlation.init_app(app)
     metrics.init_app(app)
     identity.init_app(app)

@@ -4,7 +4,7 @@ import platform
 from importlib.metadata import version
 from importlib.resources import files
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
 from service import identity
 
@@ -32,6 +32,13 @@ def show_version() -> Response:
 
 @bp.get("/openapi.yaml")
 def openapi() -> Response:
-    """Serve the contract; RFC 9512 registers the media type."""
+    """Serve the contract; RFC 9512 registers the media type.
+
+    A cache may keep it but has to ask each time: the next release may have another one.
+    """
     contract = files("service").joinpath("openapi.yaml").read_bytes()
-    return Response(contract, mimetype="application/yaml")
+    response = Response(contract, mimetype="application/yaml")
+    response.cache_control.no_cache = True
+    response.add_etag()
+    response.make_conditional(request)
+    return response

@@ -17,12 +17,10 @@ def render(identity: Identity) -> Response:
 
     Script and style are part of it: in a rollout the next request may reach another version.
     """
-    nonce = secrets.token_urlsafe(16)
+    nonce = secrets.token_urlsafe(16)  # for one response: service/headers.py lets no cache have it
     response = Response(render_template("page.html", me=identity, nonce=nonce))
     response.content_security_policy = policy(nonce)
     response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.cache_control.no_store = True  # a nonce is for one response
     return response
 
 

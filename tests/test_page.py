@@ -59,7 +59,9 @@ def test_only_its_own_script_and_style_may_run(client):
     elements = re.findall(r"<(?:script|style)[^>]*>", first.text)
     assert elements == [f'<style nonce="{nonce}">', f'<script nonce="{nonce}">']
     assert nonce not in second.text
-    assert first.headers["Cache-Control"] == "no-store"
+    assert len(first.headers.getlist("Content-Security-Policy")) == 1
+    assert first.headers.getlist("Cache-Control") == ["no-store"]
+    assert first.headers.getlist("X-Content-Type-Options") == ["nosniff"]
 
 
 def test_names_are_text(config):

@@ -10,6 +10,10 @@ from gunicorn import util
 
 # As service/correlation.py: harmless in a log and in a header.
 REQUEST_ID = re.compile(rb"\r\nx-request-id:[ \t]*([A-Za-z0-9._-]{1,128})[ \t]*\r\n", re.I)
+# service/headers.py gives them to the app's responses too: what is true of a pod at this moment is
+# for no cache, and a media type is not to be guessed.
+DEFAULTS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+DEFAULT_LINES = "".join(f"{name}: {value}\r\n" for name, value in DEFAULTS.items())
 TITLES = {
     400: "Bad Request",
     404: "Not Found",
@@ -51,6 +55,7 @@ class Answers:
             f"Content-Length: {len(body)}\r\n"
             f"X-Pod-Name: {self.pod}\r\n"
             f"X-Request-ID: {request_id(head)}\r\n"
+            f"{DEFAULT_LINES}"
             f"{headers}\r\n"
         ).encode("latin-1")
         return text if head.startswith(b"HEAD ") else text + body
