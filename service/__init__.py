@@ -26,6 +26,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
         health,
         identity,
         metrics,
+        proxy,
     )
     from service.config import Config
 
@@ -49,4 +50,5 @@ def create_app(config: "Config | None" = None) -> "Flask":
         from service import tracing  # not above: the packages it needs are an extra
 
         tracing.init_app(app)
+    proxy.init_app(app)  # outermost: spans too are the client's
     return app

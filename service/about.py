@@ -13,8 +13,13 @@ bp = Blueprint("about", __name__)
 
 @bp.get("/api/identity")
 def show_identity() -> Response:
-    """Say all that is known about the pod and the worker that answer."""
-    return jsonify(identity.current().as_dict())
+    """Say all that is known about the pod and worker that answer, and how they see the client."""
+    return jsonify(
+        **identity.current().as_dict(),
+        remote_addr=request.remote_addr,
+        scheme=request.scheme,
+        host=request.host,
+    )
 
 
 @bp.get("/version")

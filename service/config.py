@@ -5,7 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from service.parsing import Invalid, boolean, collector, integer, one_of, seconds, text, token
+from service.parsing import (
+    Invalid,
+    boolean,
+    collector,
+    integer,
+    networks,
+    one_of,
+    seconds,
+    text,
+    token,
+)
 from service.version import __version__
 
 
@@ -72,6 +82,11 @@ class Config:
         75,
         integer(1, 3600),
         "seconds an idle connection stays open; above the idle timeout of the proxy in front",
+    )
+    trusted_proxies: str = _setting(
+        "",
+        networks,
+        "CIDRs, with commas, of the proxies whose X-Forwarded-For, -Proto and -Host are believed",
     )
     chaos_token: str = _setting(
         "", token, "who knows it may cause faults (/chaos/...); there are no such paths without"

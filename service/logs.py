@@ -76,6 +76,8 @@ class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
                 "duration": round(request_time.total_seconds(), 6),
                 "bytes": resp.sent,
                 "remote_addr": environ.get("REMOTE_ADDR"),
+                "scheme": environ.get("wsgi.url_scheme"),
+                "host": text(environ.get("HTTP_HOST", "")),
                 "user_agent": text(environ.get("HTTP_USER_AGENT", "")),
             },
         )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 
 class Invalid(Exception):
@@ -48,6 +49,24 @@ def one_of(*choices: str) -> Callable[[str], str]:
         raise Invalid(f"one of {', '.join(choices)}")
 
     return parse
+
+
+def networks(value: str) -> str:
+    """Allow addresses and networks, IPv4 and IPv6, in CIDR notation; returns it normalised."""
+    try:
+        return ",".join(str(_network(cidr.strip(" "))) for cidr in value.split(","))
+    except ValueError:
+        raise Invalid(
+            "addresses and networks such as 10.0.0.0/8,fd00::/8, no bit set behind the prefix"
+        ) from None
+
+
+def _network(cidr: str) -> IPv4Network | IPv6Network:
+    # ip_network() also takes netmasks and zones.
+    network = ip_network(cidr) if re.fullmatch("[0-9A-Fa-f:.]+(/[0-9]{1,3})?", cidr) else None
+    if network is None or getattr(network.network_address, "ipv4_mapped", None):
+        raise ValueError  # what is IPv4 is compared as such, and would be in no mapped network
+    return network
 
 
 def text(value: str) -> str:

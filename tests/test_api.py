@@ -1,7 +1,9 @@
 import platform
+from dataclasses import replace
 
 import pytest
 
+from service import create_app
 from service.api import ECHOED_BYTES
 
 
@@ -30,6 +32,14 @@ def test_echo_any_method(client, method):
     assert (echo["method"], echo["path"]) == (method, "/api/echo")
     assert echo["query"] == {"a": ["1", "2"], "b": [""]}
     assert (echo["body"], echo["body_bytes"], echo["body_truncated"]) == ("hi", 2, False)
+
+
+def test_echo_shows_what_arrived(config):
+    """Whoever is believed: it is there to find out what a proxy sends."""
+    client = create_app(replace(config, trusted_proxies="127.0.0.1")).test_client()
+    echo = client.get("/api/echo", headers={"X-Forwarded-For": "1.2.3.4"}).get_json()
+
+    assert ["X-Forwarded-For", "1.2.3.4"] in echo["headers"]
 
 
 def test_echo_large_body_is_cut(client):

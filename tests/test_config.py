@@ -6,6 +6,7 @@ import pytest
 from service.config import Config, SettingError
 
 COLLECTOR = "an http:// or https:// URL without user, password and query"
+NETWORKS = "addresses and networks such as 10.0.0.0/8,fd00::/8, no bit set behind the prefix"
 
 
 def test_defaults():
@@ -49,6 +50,26 @@ def test_frozen():
         ("POD_NAME", "a\r\nSet-Cookie: b", "at most 253 printable ASCII characters"),
         ("VERSION", "v" * 254, "at most 253 printable ASCII characters"),
         ("NODE_NAME", "\udcff", "at most 253 printable ASCII characters"),
+        *(
+            ("TRUSTED_PROXIES", cidrs, NETWORKS)
+            for cidrs in (
+                "*",
+                "proxy",
+                ",",
+                "10.0.0.0/8,",
+                "10.0.0.1/8",
+                "10.0.0.0/33",
+                "10.0.0.0/255.0.0.0",
+                "10.0.0.0/-1",
+                "010.0.0.0/8",
+                "10.0.0.0/8 fd00::/8",
+                "fd00::/129",
+                "fe80::%eth0/64",
+                "::ffff:10.0.0.0/104",
+                "\u0661.0.0.0",
+                "1" * 5000,
+            )
+        ),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", COLLECTOR),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317", COLLECTOR),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://", COLLECTOR),
@@ -72,6 +93,19 @@ def test_bad_value(name, value, allowed):
 )
 def test_collector(url):
     assert Config.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": url}).otel_exporter_otlp_endpoint == url
+
+
+@pytest.mark.parametrize(
+    ("given", "parsed"),
+    [
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("10.0.0.1", "10.0.0.1/32"),
+        ("10.0.0.0/8, FD00:0::/8 ,::1", "10.0.0.0/8,fd00::/8,::1/128"),
+        ("0.0.0.0/0,::/0", "0.0.0.0/0,::/0"),
+    ],
+)
+def test_trusted_proxies(given, parsed):
+    assert Config.from_env({"TRUSTED_PROXIES": given}).trusted_proxies == parsed
 
 
 def test_password_in_a_url_is_not_shown():

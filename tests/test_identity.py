@@ -21,6 +21,9 @@ def test_identity_in_a_pod(client):
         "revision": "abc123",
         "worker_pid": os.getpid(),
         "draining": False,
+        "remote_addr": "127.0.0.1",
+        "scheme": "http",
+        "host": "localhost",
     }
 
 

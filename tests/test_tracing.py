@@ -29,7 +29,8 @@ def collector():
 @pytest.fixture
 def traced(config, collector):
     """An app that sends its spans when spans() asks for them."""
-    app = create_app(replace(config, otel_exporter_otlp_endpoint=collector.url))
+    settings = {"otel_exporter_otlp_endpoint": collector.url, "trusted_proxies": "127.0.0.1"}
+    app = create_app(replace(config, **settings))
     yield app
     assert tracing.stop(app, 5)
 
@@ -81,6 +82,13 @@ def test_span(traced, spans, collector):
         "k8s.pod.ip": "10.0.0.1",
         "k8s.node.name": "node-1",
     }
+
+
+def test_span_has_the_scheme_of_the_client(traced, spans):
+    ask(traced, "/version", headers={"X-Forwarded-Proto": "https"})
+
+    [span] = spans()
+    assert attributes(span)["url.scheme"] == "https"
 
 
 def test_only_what_is_known_of_the_pod(config, monkeypatch):

@@ -58,8 +58,11 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 # It would write a socket into HOME at the start, which fails on a read-only root.
 control_socket_disable = True
 
-# From a peer on loopback, as a sidecar or kubectl port-forward is, these would change the path.
+# Of a peer on loopback, as a sidecar or kubectl port-forward is, gunicorn believes the path and the
+# scheme. Who is believed here, TRUSTED_PROXIES says, and service/proxy.py sees to it.
+forwarded_allow_ips = ""
 forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 
 logger_class = GunicornLogger
 logconfig_dict = logging_config(settings)

@@ -68,7 +68,8 @@ def test_stop_is_quick_and_clean(request_bytes):
 
 def test_settings_reach_gunicorn():
     command = [sys.executable, "-m", "gunicorn", *OURS, "--print-config"]
-    environ = {"PATH": os.environ["PATH"], "KEEPALIVE": "66", "GRACEFUL_TIMEOUT": "7"}
+    given = {"KEEPALIVE": "66", "GRACEFUL_TIMEOUT": "7", "FORWARDED_ALLOW_IPS": "*"}
+    environ = {"PATH": os.environ["PATH"], **given}
     run = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True)
     found = dict(re.findall(r"^(\w+) += (.*)$", run.stdout, re.MULTILINE))
 
@@ -77,7 +78,8 @@ def test_settings_reach_gunicorn():
     assert (found["keepalive"], found["graceful_timeout"]) == ("66", "7")
     assert found["worker_tmp_dir"] == "/dev/shm"
     assert found["control_socket_disable"] == "True"
-    assert found["forwarder_headers"] == "[]"
+    assert found["forwarder_headers"] == found["forwarded_allow_ips"] == "[]"
+    assert found["secure_scheme_headers"] == "{}"
 
 
 @pytest.mark.parametrize("setting", ["PORT=abc", "LOG_LEVEL=", "LOG_LEVEL=loud", "CONCURRENCY=0"])
