@@ -27,6 +27,7 @@ def init_app(app: Flask) -> None:
     """Add the endpoints; without a token there are none."""
     if app.extensions["config"].chaos_token:
         app.register_blueprint(bp)
+        app.after_request(conceal_token)
 
 
 @bp.before_request
@@ -42,6 +43,13 @@ def authenticate() -> None:
             "This needs the chaos token.",
             www_authenticate=WWWAuthenticate("bearer", {"realm": REALM, **why}),
         )
+
+
+def conceal_token(response: Response) -> Response:
+    """Star the token in what an answer repeats of a request: answers end up in logs and tickets."""
+    if not response.is_streamed:
+        response.data = current_app.extensions["config"].conceal(response.data)
+    return response
 
 
 @bp.route("/wait", methods=METHODS)
@@ -136,4 +144,5 @@ def whole(name: str, default: int, low: int, high: int) -> int:
 
 def refuse(name: str, text: str, allowed: str) -> NoReturn:
     """Answer 422 and say what is allowed."""
+    text = current_app.extensions["config"].conceal(text)  # whole, before it is cut
     abort(422, f"{name}={ascii(text[:80])} is not allowed: {allowed}")

@@ -1,9 +1,10 @@
 """Settings: environment variables, parsed once into a frozen dataclass."""
 
+import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, AnyStr
 
 from service.parsing import (
     Invalid,
@@ -136,6 +137,19 @@ class Config:
                 f"GRACEFUL_TIMEOUT ({self.graceful_timeout}), or a request that may still finish "
                 "gets its pod killed"
             )
+
+    def __repr__(self) -> str:
+        """Show no more than may be logged: gunicorn prints all that it was configured with."""
+        return f"Config({self.public()})"
+
+    def conceal(self, data: AnyStr) -> AnyStr:
+        """Star the chaos token, in whatever case: a client may have put it anywhere."""
+        if not self.chaos_token:
+            return data
+        pattern = re.escape(self.chaos_token)
+        if isinstance(data, bytes):
+            return re.sub(pattern.encode(), b"***", data, flags=re.IGNORECASE)
+        return re.sub(pattern, "***", data, flags=re.IGNORECASE)
 
     def public(self) -> dict[str, Any]:
         """All settings by variable name, secrets starred."""

@@ -4,7 +4,7 @@ import re
 import uuid
 from typing import NamedTuple
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 
 TRACE_HEADERS = ("traceparent", "tracestate")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -33,7 +33,8 @@ def init_app(app: Flask) -> None:
 
 def correlate() -> None:
     """Take the caller's request id if it is harmless in a log and a header, else make one."""
-    given = request.headers.get("X-Request-ID", "")
+    # A secret is starred and so no id.
+    given = current_app.extensions["config"].conceal(request.headers.get("X-Request-ID", ""))
     request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     environ = request.environ
     environ["hellopod.request_id"] = request_id

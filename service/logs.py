@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -21,13 +22,22 @@ QUIET_PATHS = {metrics.PATH, *health.PATHS}
 
 
 class JsonLines(JsonFormatter):
-    """Valid JSON in valid UTF-8 whatever a client sent, with the ids of the request it is about."""
+    """Valid JSON in valid UTF-8 whatever a client sent, with the ids of the request it is about.
+
+    `conceal` stars what must not be logged, wherever it stands.
+    """
+
+    def __init__(self, *args: Any, conceal: Callable[[str], str] = str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.conceal = conceal
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         """Add the request's ids and bound all texts."""
         if has_request_context():
             log_data |= ids(request.environ)
         for key, value in log_data.items():
+            if isinstance(value, str):
+                log_data[key] = value = self.conceal(value)  # before half of it is cut off
             if key == "exc_info":
                 log_data[key] = value[-LONGEST_TRACEBACK:]  # the cause stands at the end
             elif isinstance(value, str) and len(value) > LONGEST_TEXT:
@@ -40,7 +50,18 @@ class JsonLines(JsonFormatter):
 
 
 class TextLines(logging.Formatter):
-    """One readable line a record; the settings, which JSON holds in a field, behind the message."""
+    """One readable line a record; the settings, which JSON holds in a field, behind the message.
+
+    `conceal` as above.
+    """
+
+    def __init__(self, *args: Any, conceal: Callable[[str], str] = str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.conceal = conceal
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Leave no secret in the line or in its traceback."""
+        return self.conceal(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Keep a record on its line, and a client's escape sequences from the terminal."""
@@ -114,8 +135,13 @@ def logging_config(config: Config) -> dict[str, Any]:
                 "static_fields": {"pod": config.pod_name},
                 "timestamp": "time",
                 "json_ensure_ascii": False,
+                "conceal": config.conceal,
             },
-            "text": {"()": TextLines, "fmt": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"},
+            "text": {
+                "()": TextLines,
+                "fmt": "%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+                "conceal": config.conceal,
+            },
         },
         "handlers": {
             "stdout": {

@@ -4,7 +4,7 @@ The SDK alone: its instrumentation of Flask is a beta that holds the SDK back, n
 path where there is no route, and ends the span of a stream before its first byte.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from service import logs, metrics
 from service.config import Config
+from service.correlation import TRACE_HEADERS
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication
@@ -39,7 +40,9 @@ def init_app(app: Flask) -> None:
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
     trace.set_tracer_provider(provider)  # for the spans of the handlers' own
     app.extensions["tracer_provider"] = provider
-    app.wsgi_app = Traced(app.wsgi_app, provider.get_tracer("service"))  # type: ignore[assignment]
+    app.wsgi_app = Traced(  # type: ignore[assignment]
+        app.wsgi_app, provider.get_tracer("service"), config.conceal
+    )
 
 
 def stop(app: Any, seconds: float) -> bool:
@@ -81,9 +84,12 @@ class Traced:
     secrets.
     """
 
-    def __init__(self, app: "WSGIApplication", tracer: trace.Tracer) -> None:
+    def __init__(
+        self, app: "WSGIApplication", tracer: trace.Tracer, conceal: Callable[[str], str]
+    ) -> None:
         self.app = app
         self.tracer = tracer
+        self.conceal = conceal
 
     def __call__(self, environ: dict[str, Any], respond: "StartResponse") -> Iterable[bytes]:
         """Serve a request; there are no spans for probes and scrapes."""
@@ -95,11 +101,11 @@ class Traced:
             span = stack.enter_context(
                 self.tracer.start_as_current_span(
                     "HTTP",
-                    context=W3C.extract(EnvironHeaders(environ), NO_PARENT),
+                    context=W3C.extract(self.carrier(environ), NO_PARENT),
                     kind=SpanKind.SERVER,
                     attributes={
                         "http.request.method": method if method in metrics.VERBS else "_OTHER",
-                        "url.path": path,
+                        "url.path": self.conceal(path),
                         "url.scheme": environ["wsgi.url_scheme"],
                     },
                 )
@@ -114,6 +120,11 @@ class Traced:
                 return respond(status, headers, *args)
 
             return ClosingIterator(self.app(environ, start_response), stack.pop_all().close)
+
+    def carrier(self, environ: dict[str, Any]) -> dict[str, str]:
+        """Return the caller's trace context as far as it is no secret."""
+        headers = EnvironHeaders(environ)
+        return {name: self.conceal(headers[name]) for name in TRACE_HEADERS if name in headers}
 
 
 def describe(span: trace.Span, environ: dict[str, Any], status: str) -> None:

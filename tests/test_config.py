@@ -139,6 +139,15 @@ def test_settings_that_do_not_go_together(settings, message):
         Config.from_env(settings)
 
 
+def test_token_is_concealed_wherever_it_stands():
+    config = Config.from_env({"CHAOS_TOKEN": "geheim.und+lang/genug="})
+
+    assert config.conceal("?q=GEHEIM.und+lang/genug=&geheim") == "?q=***&geheim"
+    assert config.conceal(b"\xffgeheim.und+lang/genug=\xff") == b"\xff***\xff"
+    assert "geheim" not in repr(config) and "'CHAOS_TOKEN': '***'" in repr(config)
+    assert Config().conceal("") == ""
+
+
 def test_secrets_are_starred():
     @dataclass(frozen=True, kw_only=True)
     class WithSecret(Config):

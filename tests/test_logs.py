@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from service.logs import LONGEST_TEXT, JsonLines, TextLines
+from service.logs import LONGEST_TEXT, LONGEST_TRACEBACK, JsonLines, TextLines
 from tests.runtime.gunicorn_process import REPOSITORY, Gunicorn
 from tests.runtime.raw import send
 
@@ -108,10 +108,10 @@ def test_malformed_request(server, request_bytes):
     """gunicorn writes these records itself, with the client's bytes in the message."""
     before = len(server.lines)
     send(server.port, request_bytes)
-    send(server.port, b"GET /still-there HTTP/1.0\r\nX-Request-ID: still-there\r\n\r\n")
-    server.wait_for("still-there")
+    send(server.port, b"GET / HTTP/1.0\r\nX-Request-ID: behind-%d\r\n\r\n" % before)
+    server.wait_for(f"behind-{before}")
 
-    assert len(server.lines) > before
+    assert len(server.lines) > before + 1
     assert all(len(line) < 16 * 1024 for line in server.lines)
     server.records()
 
@@ -145,6 +145,20 @@ def test_text_stays_on_its_line():
     record = logging.LogRecord("a", logging.INFO, "", 1, "GET /\x1b[31m\x9b\r\n", (), None)
 
     assert TextLines("%(message)s").format(record) == r"GET /\x1b[31m\x9b\r\n"
+
+
+def test_a_secret_is_starred_before_half_of_it_is_cut_off():
+    try:
+        raise ValueError("x" * (LONGEST_TRACEBACK - 3) + "secret")
+    except ValueError:
+        text = "x" * (LONGEST_TEXT - 3) + "secret"
+        record = logging.LogRecord("a", logging.ERROR, "", 1, text, (), sys.exc_info())
+    conceal = {"conceal": lambda text: text.replace("secret", "***")}
+    line = json.loads(JsonLines(["message"], **conceal).format(record))
+
+    assert line["message"][-4:] == line["exc_info"][-4:] == "x***"
+    text = TextLines("%(message)s", **conceal).format(record)
+    assert (text.count("x***"), text.count("secret")) == (2, 0)
 
 
 def test_text_on_a_terminal():

@@ -54,6 +54,18 @@ def test_off_without_a_collector(app):
     assert app.wsgi_app.__self__ is app
 
 
+def test_the_chaos_token_is_in_no_span(config, collector):
+    """Though it may look like a trace."""
+    settings = {"otel_exporter_otlp_endpoint": collector.url, "chaos_token": TRACE}
+    app = create_app(replace(config, **settings))
+    ask(app, f"/{TRACE}", headers={"traceparent": TRACEPARENT, "tracestate": f"a={TRACE}"})
+    assert tracing.stop(app, 5)
+
+    [span] = collector.spans
+    assert attributes(span)["url.path"] == "/***"
+    assert TRACE.encode() not in span.SerializeToString() and TRACE != span.trace_id.hex()
+
+
 def test_handlers_can_add_spans(traced):
     assert isinstance(trace.get_tracer_provider(), TracerProvider)
 

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+from collections.abc import Callable
 from typing import Any
 
 from gunicorn import util
@@ -23,17 +24,19 @@ TITLES = {
 }
 
 
-def request_id(head: bytes | bytearray) -> str:
+def request_id(head: bytes | bytearray, conceal: Callable[[str], str] = str) -> str:
     """Return the id that the client gave if it is harmless, else a new one."""
     given = REQUEST_ID.search(head, 0, head.find(b"\r\n\r\n") + 2)
-    return given[1].decode() if given else os.urandom(16).hex()
+    found = given[1].decode() if given else ""
+    return found if found and conceal(found) == found else os.urandom(16).hex()
 
 
 class Answers:
-    """Makes responses in the name of one pod."""
+    """Makes responses in the name of one pod; `conceal` stars what nobody should see in them."""
 
-    def __init__(self, pod: str) -> None:
+    def __init__(self, pod: str, conceal: Callable[[str], str] = str) -> None:
         self.pod = pod
+        self.conceal = conceal
 
     def response(
         self,
@@ -54,7 +57,7 @@ class Answers:
             f"Content-Type: {content_type}\r\n"
             f"Content-Length: {len(body)}\r\n"
             f"X-Pod-Name: {self.pod}\r\n"
-            f"X-Request-ID: {request_id(head)}\r\n"
+            f"X-Request-ID: {request_id(head, self.conceal)}\r\n"
             f"{DEFAULT_LINES}"
             f"{headers}\r\n"
         ).encode("latin-1")

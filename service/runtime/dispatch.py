@@ -30,7 +30,7 @@ class Dispatch(Serving):
         self.admission = Admission(
             config.concurrency, config.queue_length, config.queue_timeout, self.cfg.threads
         )
-        self.answers = Answers(config.pod_name)
+        self.answers = Answers(config.pod_name, config.conceal)
         self.health = Health(self)
         self.metrics = RuntimeMetrics(self)
         self.scrapes = ThreadPoolExecutor(1)

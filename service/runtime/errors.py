@@ -29,5 +29,5 @@ def as_problem(
     handle_error(capture)
     line = capture.page.partition(b"\r\n")[0].decode("latin-1")
     _, status, title = (line or "HTTP/1.1 500 Internal Server Error").split(" ", 2)
-    detail = str(error)[:200] if status < "500" else ""
+    detail = answers.conceal(str(error))[:200] if status < "500" else ""
     return answers.problem(int(status), detail, title=title, head=head)

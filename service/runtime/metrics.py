@@ -71,7 +71,7 @@ class RuntimeMetrics:
 
     def observe(self, connection: Any, started: float, done: float) -> None:
         """Count a finished request; the trace that it belongs to becomes an exemplar."""
-        trace = trace_id(connection.request)
+        trace = trace_id(self.worker.config.conceal(connection.request))
         self.queue_time.observe(started - connection.arrived)
         self.total_time.observe(done - connection.arrived, {"trace_id": trace} if trace else None)
 
