@@ -95,6 +95,12 @@ class Config:
     chaos_max_seconds: float = _setting(
         60.0, seconds(0.1, 3600), "the most seconds that a fault may take"
     )
+    chaos_max_bytes: int = _setting(
+        128 * 1024 * 1024,
+        integer(1, 2**33),
+        "the most bytes that faults may hold together, or one may send in a second; the default "
+        "leaves room below the memory limit",
+    )
     otel_exporter_otlp_endpoint: str = _setting(
         "", collector, "base URL of an OpenTelemetry collector (OTLP/HTTP) to send spans to"
     )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -32,6 +34,25 @@ def app(config: Config) -> Flask:
 def client(app: Flask) -> FlaskClient:
     """A client of that app."""
     return app.test_client()
+
+
+@pytest.fixture
+def chaos_app(config: Config) -> Flask:
+    """An app with faults on demand, in amounts that fit a test."""
+    token = {"chaos_token": "a-token-for-the-tests"}
+    return create_app(replace(config, **token, chaos_max_seconds=2.0, chaos_max_bytes=2**23))
+
+
+@pytest.fixture
+def chaos(chaos_app: Flask):
+    """Asks that app for faults, with the token."""
+
+    def ask(path, method="GET", **options):
+        token = chaos_app.extensions["config"].chaos_token
+        options["headers"] = {"Authorization": f"Bearer {token}"}
+        return chaos_app.test_client().open(f"/chaos/{path}", method=method, **options)
+
+    return ask
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,20 @@ def test_endpoints(app):
     assert documented == {rule.rule for rule in app.url_map.iter_rules()}
 
 
+def test_chaos(chaos_app):
+    """Methods and paths; and where an amount is asked for, its cap is named."""
+    rows = {tuple(row[0].strip("`").split()): row[1:] for row in table("Chaos")}
+    rules = [rule for rule in chaos_app.url_map.iter_rules() if rule.rule.startswith("/chaos/")]
+
+    assert {(method, path.split("?")[0]) for method, path in rows} == {
+        ("GET" if "GET" in rule.methods else "POST", rule.rule) for rule in rules
+    }
+    caps = {"seconds": "CHAOS_MAX_SECONDS", "bytes": "CHAOS_MAX_BYTES", "rate": "CHAOS_MAX_BYTES"}
+    for (_, path), (_, most) in rows.items():
+        asked = re.findall(r"(\w+)=", path)
+        assert {cap for name, cap in caps.items() if name in asked} <= set(re.findall(r"\w+", most))
+
+
 def test_settings():
     documented = {row[0].strip("`"): row[1:] for row in table("Settings")}
 

@@ -109,6 +109,16 @@ def pre_fork(server: Any, _worker: Any) -> None:
         server.log.warning("worker restart %d in this pod", POD.restarts)
 
 
+def child_exit(server: Any, _worker: Any) -> None:
+    """End the container as the worker that has gone asked for: its own code is not that of PID 1.
+
+    gunicorn lets SystemExit through. There is nothing left to stop, as there is one worker.
+    """
+    if (code := POD.exit_code) is not None:
+        server.log.warning("exiting with code %d, as asked for", code)
+        sys.exit(code)
+
+
 def worker_exit(_server: Any, worker: Any) -> None:
     """Send the spans that are left, in the worker; in the master, which also gets here, is no app.
 

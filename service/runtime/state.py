@@ -3,6 +3,7 @@
 import mmap
 import struct
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Stage(IntEnum):
@@ -14,15 +15,28 @@ class Stage(IntEnum):
     LEAVING = 3  # as STOPPING, and does not wait for idle clients either
 
 
-class PodState:
-    """Create it in the master, before the fork. Single bytes, so that no lock is needed."""
+class Failing(NamedTuple):
+    """Which share of requests is to fail, until when (of time.monotonic()), with which status."""
 
-    _STAGE, _BOOTED, _UNREADY = range(3)
+    share: float
+    until: float
+    status: int
+
+
+class PodState:
+    """Create it in the master, before the fork.
+
+    No lock is needed: what both write are single bytes, and the rest has one process that writes.
+    """
+
+    _STAGE, _BOOTED, _UNREADY, _EXITING, _EXIT_CODE = range(5)
     _SPAWNED = struct.Struct("@Q")
     _SPAWNED_AT = 8
+    _FAILING = struct.Struct("@ddH")
+    _FAILING_AT = 16
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 16)
+        self._memory = mmap.mmap(-1, 64)
 
     @property
     def stage(self) -> int:
@@ -50,6 +64,25 @@ class PodState:
     @switched_off.setter
     def switched_off(self, off: bool) -> None:
         self._memory[self._UNREADY] = off
+
+    @property
+    def failing(self) -> Failing:
+        """Which requests are to fail; none at first."""
+        return Failing(*self._FAILING.unpack_from(self._memory, self._FAILING_AT))
+
+    @failing.setter
+    def failing(self, failing: Failing) -> None:
+        self._FAILING.pack_into(self._memory, self._FAILING_AT, *failing)
+
+    @property
+    def exit_code(self) -> int | None:
+        """The code that the master is to exit with when this worker has gone; None: go on."""
+        return self._memory[self._EXIT_CODE] if self._memory[self._EXITING] else None
+
+    @exit_code.setter
+    def exit_code(self, code: int) -> None:
+        self._memory[self._EXIT_CODE] = code
+        self._memory[self._EXITING] = True
 
     @property
     def restarts(self) -> int:

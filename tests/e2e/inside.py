@@ -9,12 +9,16 @@ from .cluster import Cluster
 PRELUDE = """
 import json, os, signal, socket, sys, time, urllib.request
 
-def get(path, port=8000, timeout=10):
+def get(path, port=8000, timeout=10, method="GET"):
     token = os.environ.get("CHAOS_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if port == 8000 else {}
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+    url = f"http://127.0.0.1:{port}{path}"
+    request = urllib.request.Request(url, headers=headers, method=method)
     with urllib.request.urlopen(request, timeout=timeout) as response:
         return response.read().decode()
+
+def post(path):
+    return get(path, method="POST")
 
 def worker():
     return json.loads(get("/api/identity"))["worker_pid"]

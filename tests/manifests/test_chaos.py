@@ -20,6 +20,14 @@ def test_off_unless_chosen(rendering):
     assert chaos_token(rendering.objects) is None
 
 
+def test_memory_that_faults_hold_fits_into_the_limit(rendering):
+    """As half of it: unless somebody raises the cap, nobody is killed."""
+    limit = rendering.container["resources"]["limits"]["memory"]
+
+    assert limit.endswith("Mi")
+    assert rendering.settings.chaos_max_bytes <= int(limit[:-2]) * 2**20 / 2
+
+
 def test_token_comes_from_the_secret(tmp_path):
     def relative(place):
         return os.path.relpath(ROOT / place, tmp_path)

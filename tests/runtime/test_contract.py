@@ -78,6 +78,7 @@ RELIED_ON = {
         "runs before when_ready, so that Drain can replace handlers",
         "940d8180d24d",
     ),
+    arbiter.Arbiter.run: ("lets SystemExit through", "585d2031e53b"),
     arbiter.Arbiter.handle_term: ("stops gracefully", "9a5d2bf0522b"),
     arbiter.Arbiter.wait_for_signals: ("reads SIG_QUEUE", "11e13e8cc182"),
     arbiter.Arbiter.stop: (
@@ -86,7 +87,10 @@ RELIED_ON = {
     ),
     arbiter.Arbiter.halt: ("exits with 0", "36b26c66eea3"),
     arbiter.Arbiter.spawn_worker: ("calls pre_fork, then os.fork()", "f5591b3cd606"),
-    arbiter.Arbiter.reap_workers: ("survives a worker that was killed", "ab6125f3896f"),
+    arbiter.Arbiter.reap_workers: (
+        "survives a worker that was killed; calls child_exit, which may exit",
+        "ab6125f3896f",
+    ),
 }
 
 
