@@ -1,13 +1,14 @@
 # Needs Python >= 3.11 and make; `make e2e` also Docker, kind and kubectl. `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
-PIP_INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes
+# checkov has an environment of its own: it pins what it needs to old releases.
+SCAN := .venv-scan
+PIP_INSTALL = $(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes
 UV_COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/uv pip compile --quiet --upgrade \
 	--universal --generate-hashes --python-version 3.11
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/version.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null)
 IMAGE ?= hellopod:$(VERSION)
-PYTHON_IMAGE ?= python:3.13-slim
 REQUIREMENTS ?= requirements.txt
 UP_PORT ?= 8080
 
@@ -23,11 +24,12 @@ run: $(VENV)/runtime ## Serve on http://localhost:8000, configured as in the con
 test: $(VENV)/dev ## Run every test that needs no cluster
 	$(VENV)/bin/pytest --ignore tests/e2e $(PYTEST)
 
-check: $(VENV)/dev ## Check format, lint, types and workflows
+check: $(VENV)/dev $(SCAN)/scan ## Check format, lint, types, and the policy of workflows, manifests and Dockerfile
 	$(VENV)/bin/ruff format --check --quiet .
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/zizmor --offline --quiet .github
+	$(VENV)/bin/zizmor --offline --quiet --pedantic .github
+	@$(VENV)/bin/python -m local.scan $(SCAN)/bin/checkov
 
 fix: $(VENV)/dev ## Format, and mend what the linter can
 	$(VENV)/bin/ruff check --quiet --fix --exit-zero .
@@ -59,7 +61,7 @@ e2e-full: $(VENV)/dev ## The same at full length: load of minutes, each event th
 	HELLOPOD_E2E_FULL=1 $(VENV)/bin/pytest tests/e2e $(NOT_UP) --results $(RESULTS) $(PYTEST)
 
 image: ## Build the image
-	docker build --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
+	docker build --tag $(IMAGE) $(addprefix --build-arg PYTHON_IMAGE=,$(PYTHON_IMAGE)) \
 		--build-arg REQUIREMENTS=$(REQUIREMENTS) \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
 
@@ -70,6 +72,7 @@ lock: $(VENV)/dev ## Renew the locks from pyproject.toml
 	$(UV_COMPILE) pyproject.toml --output-file requirements.txt
 	$(UV_COMPILE) --group smoke --constraint requirements.txt --output-file requirements-smoke.txt
 	$(UV_COMPILE) --group reload --output-file requirements-reload.txt
+	$(UV_COMPILE) --group scan --output-file requirements-scan.txt
 	$(UV_COMPILE) pyproject.toml --extra otel --constraint requirements.txt \
 		--output-file requirements-otel.txt
 	$(UV_COMPILE) pyproject.toml --extra otel --group dev --constraint requirements-otel.txt \
@@ -79,13 +82,13 @@ lock: $(VENV)/dev ## Renew the locks from pyproject.toml
 rename: ## Make this clone a service of your own: make rename NAME=orders
 	@$(PYTHON) rename.py
 
-clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+clean: ## Remove the virtual environments and caches
+	rm -rf $(VENV) $(SCAN) .pytest_cache .mypy_cache .ruff_cache
 
 # The stamps say what the environment holds, so that a second `make` installs nothing.
-$(VENV)/bin/pip:
+$(VENV)/bin/pip $(SCAN)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("hellopod needs Python 3.11 or newer; set PYTHON=/path/to/it")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(@:/bin/pip=)
 
 $(VENV)/runtime: requirements.txt | $(VENV)/bin/pip
 	$(PIP_INSTALL) --requirement requirements.txt
@@ -94,3 +97,7 @@ $(VENV)/runtime: requirements.txt | $(VENV)/bin/pip
 $(VENV)/dev: requirements-dev.txt | $(VENV)/bin/pip
 	$(PIP_INSTALL) --requirement requirements-dev.txt
 	@touch $@ $(VENV)/runtime
+
+$(SCAN)/scan: requirements-scan.txt | $(SCAN)/bin/pip
+	$(PIP_INSTALL) --requirement requirements-scan.txt
+	@touch $@

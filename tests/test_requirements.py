@@ -19,6 +19,7 @@ LOCKS = {
     ],
     "requirements-smoke.txt": GROUPS["smoke"],
     "requirements-reload.txt": GROUPS["reload"],
+    "requirements-scan.txt": GROUPS["scan"],
     "requirements-dev.txt": [
         *PROJECT["project"]["dependencies"],
         *PROJECT["project"]["optional-dependencies"]["otel"],
@@ -33,6 +34,13 @@ def read(lock):
     text = (REPOSITORY / lock).read_text()
     entries = re.findall(r"^([\w.-]+)==(\S+)((?:.*\n(?= ))*.*\n?)", text, re.MULTILINE)
     return {canonicalize_name(name): (version, rest) for name, version, rest in entries}
+
+
+def test_every_lock_is_renewed():
+    makefile = (REPOSITORY / "Makefile").read_text()
+
+    assert {file.name for file in REPOSITORY.glob("requirements*.txt")} == LOCKS.keys()
+    assert set(re.findall(r"--output-file (requirements\S*\.txt)", makefile)) == LOCKS.keys()
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -16,7 +16,9 @@ from .commands import CommandFailed, run
 from .kustomization import ROOT, image_of
 from .waiting import eventually
 
-BASE = os.environ.get("PYTHON_IMAGE", "python:3.13-slim")
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+[OFFICIAL] = re.findall("^FROM (.*) AS python$", DOCKERFILE, re.MULTILINE)
+BASE = os.environ.get("PYTHON_IMAGE", OFFICIAL)
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 FILES = """
 import json, os
