@@ -15,7 +15,7 @@ UP_PORT ?= 8080
 SBOM ?= sbom.cdx.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix up load logs down e2e e2e-full image sbom audit tune lock rename clean
+.PHONY: help run test check fix up load logs down e2e e2e-full image manifests sbom audit tune lock rename clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -66,6 +66,10 @@ image: ## Build the image
 	docker build --tag $(IMAGE) $(addprefix --build-arg PYTHON_IMAGE=,$(PYTHON_IMAGE)) \
 		--build-arg REQUIREMENTS=$(REQUIREMENTS) \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
+
+manifests: ## Print the whole deployment of IMAGE, as a release has it
+	@rendered=$$(kubectl kustomize .) && \
+		printf '%s\n' "$$rendered" | sed 's|image: hellopod:.*|image: $(IMAGE)|'
 
 # In an environment that holds what the image's does, and nothing else.
 sbom: $(VENV)/dev ## Write what the service is made of to sbom.cdx.json (CycloneDX)

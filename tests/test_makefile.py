@@ -1,7 +1,12 @@
 import os
 import re
 import subprocess
+from copy import deepcopy
 from pathlib import Path
+
+import yaml
+
+from tests.manifests.conftest import render
 
 REPOSITORY = Path(__file__).parents[1]
 # Without what `make test` hands down, which makes another make talkative.
@@ -35,3 +40,14 @@ def test_old_python_is_told_so(tmp_path):
     assert run.returncode != 0
     assert "hellopod needs Python 3.11 or newer" in run.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def test_manifests_of_a_release_name_its_image():
+    image = "registry.example.com/somebody/hellopod@sha256:" + 64 * "a"
+    printed = make("--silent", "manifests", f"IMAGE={image}")
+    expected = deepcopy(render(".").objects)
+    [deployment] = [item for item in expected if item["kind"] == "Deployment"]
+    deployment["spec"]["template"]["spec"]["containers"][0]["image"] = image
+
+    assert (printed.returncode, printed.stderr) == (0, "")
+    assert list(yaml.safe_load_all(printed.stdout)) == expected
