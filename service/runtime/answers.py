@@ -20,6 +20,7 @@ TITLES = {
     404: "Not Found",
     405: "Method Not Allowed",
     408: "Request Timeout",
+    501: "Not Implemented",
     503: "Service Unavailable",
 }
 

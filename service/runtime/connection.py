@@ -5,12 +5,10 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from gunicorn.http.message import Request
-from gunicorn.http.parser import RequestParser
-
 from service.runtime.client_socket import ClientSocket
 from service.runtime.computing import CpuMeter
 from service.runtime.framing import Frame
+from service.runtime.request import PodParser, PodRequest
 
 
 class Phase(Enum):
@@ -68,12 +66,17 @@ class Connection:
         return ClientSocket(self, self._worker)
 
     @cached_property
-    def parser(self) -> "PodParser":
+    def parser(self) -> PodParser:
         """gunicorn's parser, which follows the connection from request to request."""
         return PodParser(self.cfg, self.sock, self.client)
 
     def init(self) -> None:
         """Nothing: see initialized."""
+
+    def parse_head(self) -> PodRequest:
+        """Return the request for an answer of the event loop's own; raises ParseException."""
+        request: PodRequest = next(PodParser(self.cfg, [bytes(self.buffer)], self.client))
+        return request
 
     def hand_to_parser(self) -> None:
         """Let gunicorn's parser begin with what the event loop has read."""
@@ -91,21 +94,3 @@ class Connection:
     def is_reusable(self) -> bool:
         """Whether all of the request is in the buffer, and no doubt where the next one starts."""
         return self.frame.reusable and 0 <= self.frame.end <= len(self.buffer)
-
-
-class PodRequest(Request):  # type: ignore[misc]  # gunicorn has no types
-    """Decides once, when the response's head is sent, whether the connection is kept."""
-
-    _closes: bool | None = None
-
-    def should_close(self) -> bool:
-        """Say what the head of the response said, even if a drain began since."""
-        if self._closes is None:
-            self._closes = self.unreader.sock.closing() or super().should_close()
-        return self._closes
-
-
-class PodParser(RequestParser):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's parser with our request class."""
-
-    mesg_class = PodRequest

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from service.runtime.answers import Answers
+from service.runtime.answers import TITLES, Answers
 
 
 class Capture:
@@ -29,5 +29,6 @@ def as_problem(
     handle_error(capture)
     line = capture.page.partition(b"\r\n")[0].decode("latin-1")
     _, status, title = (line or "HTTP/1.1 500 Internal Server Error").split(" ", 2)
-    detail = answers.conceal(str(error))[:200] if status < "500" else ""
+    title = TITLES.get(int(status), title)  # gunicorn calls 501 a bad request
+    detail = answers.conceal(str(error))[:200] if status != "500" else ""
     return answers.problem(int(status), detail, title=title, head=head)

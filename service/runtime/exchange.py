@@ -157,7 +157,7 @@ class Exchange:
 
 
 def drop_blank(buffer: bytearray) -> bool:
-    """Drop the empty line that some send behind a request (RFC 9112 2.2); is that all there is?"""
-    if buffer == b"\r\n":
-        buffer.clear()
+    """Drop empty lines, which some send behind a request (RFC 9112 2.2); is that all there is?"""
+    while buffer.startswith(b"\r\n"):
+        del buffer[:2]
     return not buffer or buffer == b"\r"

@@ -3,8 +3,11 @@
 import time
 from typing import Any
 
+from gunicorn.http.errors import LimitRequestHeaders, NoMoreData, ParseException
+
 from service.runtime.connection import Connection, Phase
 from service.runtime.head import header
+from service.runtime.request import PodRequest
 from service.runtime.state import Stage
 
 PROBES = ("/healthz", "/readyz")
@@ -50,15 +53,18 @@ class Health:
         line = connection.buffer[:24]
         for path, ask in zip(PROBES, (self.live, self.ready), strict=True):
             if line.startswith(f"GET {path} HTTP/1.".encode()):
-                self._answer(connection, *ask())
+                if self._parse(connection):
+                    self._answer(connection, *ask())
                 return True
         return False
 
     def serve_management(self, connection: Connection) -> None:
         """Answer probes and scrapes; there is nothing else on this port."""
-        method, _, rest = connection.buffer.partition(b"\r\n")[0].decode("latin-1").partition(" ")
-        path = rest.partition(" ")[0].partition("?")[0]
-        if method not in ("GET", "HEAD"):
+        request = self._parse(connection)
+        if request is None:
+            return
+        path = request.path
+        if request.method not in ("GET", "HEAD"):
             self._problem(connection, 405, "Only GET and HEAD.", "Allow: GET, HEAD\r\n")
         elif path == "/healthz":
             self._answer(connection, *self.live())
@@ -71,6 +77,17 @@ class Health:
             self.worker.scrapes.submit(self._scrape, connection)
         else:
             self._problem(connection, 404, "Try /healthz, /readyz or /metrics.")
+
+    def _parse(self, connection: Connection) -> PodRequest | None:
+        """Judge a request as gunicorn does in a thread; one that is malformed has its answer."""
+        try:
+            return connection.parse_head()
+        except NoMoreData:  # as much as a buffer holds, and the head has no end
+            error: ParseException = LimitRequestHeaders("max buffer headers")
+        except ParseException as found:
+            error = found
+        self.worker.answer(connection, self.worker.malformed(connection, error), False)
+        return None
 
     def _scrape(self, connection: Connection) -> None:
         """Render metrics, which takes milliseconds, in the thread for it."""

@@ -135,15 +135,21 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer gunicorn's own errors in our form, if an answer is possible. In the pool."""
-        handle = super().handle_error
-        problem = as_problem(
-            self.answers, client.connection.request, exc, lambda page: handle(req, page, addr, exc)
-        )
+        problem = self.problem(client.connection.request, req, addr, exc)
         try:
             if not client.answered:
                 client.sendall(problem)
         except OSError:
             self.log.debug("the client is gone")
+
+    def problem(self, head: bytes, req: Any, addr: Any, exc: BaseException) -> bytes:
+        """Have gunicorn log an error; returns problem details with the status that it chose."""
+        handle = super().handle_error
+        return as_problem(self.answers, head, exc, lambda page: handle(req, page, addr, exc))
+
+    def malformed(self, connection: Connection, error: Exception) -> bytes:
+        """Return the answer to a request that the event loop cannot parse."""
+        return self.problem(bytes(connection.buffer), None, connection.client, error)
 
     def give_up_client(self, connection: Connection) -> None:
         """Tell a client that did not finish its request, if it listens. In the pool."""

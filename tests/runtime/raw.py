@@ -1,6 +1,7 @@
 """Clients that speak in bytes."""
 
 import json
+import re
 import socket
 import time
 
@@ -42,6 +43,22 @@ def read_response(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
     while len(body) < int(headers["content-length"]):
         body += sock.recv(65536)
     return int(status.split()[1]), headers, body
+
+
+def responses(data: bytes) -> list[tuple[int, dict[str, str], bytes]]:
+    """Take responses with a Content-Length apart; fails where there is anything else."""
+    found = []
+    while data:
+        head, end, rest = data.partition(b"\r\n\r\n")
+        line, *lines = head.decode("latin-1").split("\r\n")
+        assert end and re.fullmatch(r"HTTP/1\.[01] [1-5][0-9]{2} [ -~]+", line), data
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        status = int(line.split()[1])
+        length = 0 if status == 100 else int(headers["content-length"])
+        assert len(rest) >= length, data
+        found.append((status, headers, rest[:length]))
+        data = rest[length:]
+    return found
 
 
 def get(port: int, path: str, headers: str = "", timeout: float = 10):

@@ -131,7 +131,6 @@ def test_refusal_keeps_the_connection_and_says_when_to_come_back():
         b"POST /do HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x, chunked\r\n\r\n0\r\n\r\n",
         b"GET /do HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         b"GET /do HTTP/1.1\r\nHost: a\r\nX-Connection: close\r\n\r\n",
-        b"\r\nGET /do HTTP/1.1\r\nHost: a\r\n\r\n",
         b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
         b"POST /do HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n 0\r\n\r\nabc",
         b"POST /do HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nabc",

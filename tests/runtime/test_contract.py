@@ -11,7 +11,7 @@ import re
 import gunicorn
 import pytest
 from gunicorn import arbiter, sock, util
-from gunicorn.http import message, parser, unreader, wsgi
+from gunicorn.http import body, message, parser, unreader, wsgi
 from gunicorn.workers import base, gthread
 
 WRITTEN_FOR = "27.0.1"
@@ -63,8 +63,21 @@ RELIED_ON = {
     ),
     wsgi.Response.default_headers: ("asks should_close() when the head is sent", "5868ae6b3377"),
     wsgi.Response.sendfile: ("is off with the setting sendfile", "99a476617ba9"),
+    body.Body._read_reader: ("sets failed when the body is malformed", "ec1d4a8fe87f"),
+    message.Message.parse_headers: (
+        "is given all header lines, without the last CRLF",
+        "b819a3e5729b",
+    ),
+    message.Request.parse_request_line: (
+        "sets method, uri, path and version, or raises",
+        "b30aa481380d",
+    ),
+    message.Request.set_body_reader: ("comes after headers, sets body or raises", "63a3251b97ef"),
     message.Message.should_close: ("looks at version and Connection", "6ed2c81865e1"),
-    parser.Parser.__init__: ("makes a SocketUnreader of what has recv()", "aba65bd61974"),
+    parser.Parser.__init__: (
+        "makes a SocketUnreader of what has recv(), else reads an iterable",
+        "aba65bd61974",
+    ),
     parser.Parser.__next__: ("finishes the last body, then reads the next request", "4ba36ca7bfa6"),
     parser.Parser.finish_body: (
         "leaves the timeouts of a socket without settimeout alone",

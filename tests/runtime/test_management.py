@@ -51,7 +51,7 @@ def test_endpoints(server):
     [
         (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 404),
         (b"POST /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 405),
-        (b"\xff\xff\r\n\r\n", 405),
+        (b"\xff\xff\r\n\r\n", 400),
     ],
 )
 def test_nothing_else_is_served_there(server, request_bytes, status):
