@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from urllib.parse import urlsplit
 
 
 class Invalid(Exception):
@@ -80,9 +81,7 @@ def text(value: str) -> str:
 
 def collector(value: str) -> str:
     """Allow the address of a server, where the extra that sends to it is installed."""
-    # No credentials and no query: settings are logged.
-    host = r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])"
-    if not re.fullmatch(rf"https?://{host}(:[0-9]{{1,5}})?(/[A-Za-z0-9._~/-]{{0,99}})?", value):
+    if not _is_plain_url(value):
         raise Invalid("an http:// or https:// URL without user, password and query")
     try:
         version("opentelemetry-exporter-otlp-proto-http")
@@ -92,6 +91,20 @@ def collector(value: str) -> str:
             "and so has an image built with it as build argument REQUIREMENTS"
         ) from None
     return value
+
+
+def _is_plain_url(value: str) -> bool:
+    # No credentials and no query: settings are logged. RFC 1123 section 2.1 for names, and the
+    # underscore, which some have. What a client cannot ask for would fail much later than here.
+    label = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+    host = rf"({label}(\.{label})*|\[[0-9A-Fa-f:.]+\])"
+    if not re.fullmatch(rf"https?://{host}(:[0-9]{{1,5}})?(/[A-Za-z0-9._~/-]{{0,99}})?", value):
+        return False
+    try:  # urlsplit raises for brackets around what is no address, and for a port beyond 65535
+        port = urlsplit(value).port
+        return port is None or port > 0
+    except ValueError:
+        return False
 
 
 def token(value: str) -> str:

@@ -76,6 +76,12 @@ def test_frozen():
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:port", COLLECTOR),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector/?key=x", COLLECTOR),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector\n", COLLECTOR),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:65536", COLLECTOR),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:0", COLLECTOR),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[00]:4318", COLLECTOR),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://-collector", COLLECTOR),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector..monitoring", COLLECTOR),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://" + "a" * 64, COLLECTOR),
     ],
 )
 def test_bad_value(name, value, allowed):
