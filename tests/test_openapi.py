@@ -1,10 +1,23 @@
+import json
+from types import SimpleNamespace
+
 import pytest
 import yaml
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from service.api import METHODS
+from service.runtime.answers import Answers
+from service.runtime.connection import Phase
+from service.runtime.errors import as_problem
+from service.runtime.health import Health
+from service.runtime.state import Stage
 from service.version import __version__
+from tests.runtime.raw import responses
+
+
+def gunicorn_writes(status):
+    return lambda page: page.sendall(f"HTTP/1.1 {status} Bad Request\r\n".encode())
 
 
 @pytest.fixture
@@ -21,7 +34,9 @@ def test_contract_is_valid_openapi(contract):
 
 
 def test_contract_lists_exactly_the_routes(contract, app):
-    methods_of = {path: set(item) - {"summary"} for path, item in contract["paths"].items()}
+    methods_of = {
+        path: set(item) - {"summary", "parameters"} for path, item in contract["paths"].items()
+    }
 
     routes = {}
     for rule in app.url_map.iter_rules():
@@ -40,14 +55,94 @@ def test_answers_match_their_schema(contract, client, path):
     assert set(ok["headers"]) <= set(response.headers.keys())
 
 
-@pytest.mark.parametrize("name", ["Identity", "Echo", "Version", "Status", "Problem"])
+@pytest.mark.parametrize("name", ["Identity", "Echo", "Version", "Status", "Problem", "Stuck"])
 def test_every_property_is_promised(contract, name):
     schema = contract["components"]["schemas"][name]
 
     assert schema["required"] == list(schema["properties"])
 
 
-def test_problems_match_their_schema(contract, client):
-    schema = contract["components"]["schemas"]["Problem"]
+def assert_conforms(contract, name, headers, body):
+    """To the response of that name: headers, media type and body."""
+    promised = contract["components"]["responses"][name]
+    sent = {header.lower(): value for header, value in headers.items()}
+    for header, promise in promised["headers"].items():
+        reference = promise.get("$ref", "").rpartition("/")[2]
+        schema = (contract["components"]["headers"][reference] if reference else promise)["schema"]
+        value = sent[header.lower()]
+        number = schema["type"] == "integer"
+        OAS31Validator(schema).validate(int(value) if number else value)
+    ((media_type, content),) = promised["content"].items()
+    assert sent["content-type"] == media_type
+    OAS31Validator(content["schema"] | {"components": contract["components"]}).validate(body)
 
-    OAS31Validator(schema).validate(client.get("/nope").get_json())
+
+@pytest.mark.parametrize(
+    ("method", "path", "arguments", "name"),
+    [
+        ("GET", "/nope", {}, "NotFound"),
+        ("POST", "/", {}, "MethodNotAllowed"),
+        ("POST", "/api/echo", {"data": b"x" * 1_048_577}, "ContentTooLarge"),
+    ],
+)
+def test_errors_are_as_described(contract, client, method, path, arguments, name):
+    response = client.open(path, method=method, **arguments)
+
+    assert_conforms(contract, name, response.headers, response.get_json())
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("Busy", Answers("pod-1").refusal(b"", close=True)),
+        ("RequestTimeout", Answers("pod-1").timeout(b"")),
+        ("BadRequest", as_problem(Answers("pod-1"), b"", ValueError("x"), gunicorn_writes(400))),
+        (
+            "NotImplemented",
+            as_problem(Answers("pod-1"), b"", ValueError("x"), gunicorn_writes(501)),
+        ),
+    ],
+)
+def test_errors_of_the_runtime_are_as_described(contract, name, answer):
+    ((_, headers, body),) = responses(answer)
+
+    assert_conforms(contract, name, headers, json.loads(body))
+
+
+@pytest.mark.parametrize(
+    ("stage", "off", "missing", "words"),
+    [
+        (Stage.DRAINING, False, [], "draining"),
+        (Stage.SERVING, True, [], "switched off"),
+        (Stage.SERVING, False, ["database"], "waiting"),
+    ],
+)
+def test_an_unready_pod_is_as_described(contract, stage, off, missing, words):
+    state = SimpleNamespace(stage=stage, switched_off=off)
+    dependencies = SimpleNamespace(missing=lambda: missing)
+    app = SimpleNamespace(extensions={"dependencies": dependencies})
+    status, value = Health(SimpleNamespace(state=state, wsgi=app)).ready()
+
+    assert (status, value["status"]) == (503, words)
+    schema = contract["components"]["responses"]["NotReady"]["content"]["application/json"]
+    OAS31Validator(schema["schema"] | {"components": contract["components"]}).validate(value)
+
+
+def test_a_stuck_pod_is_as_described(contract):
+    stuck = SimpleNamespace(sock=SimpleNamespace(parked_at=None, progress=0.0))
+    main = SimpleNamespace(held={Phase.ACTIVE: [stuck]})
+    worker = SimpleNamespace(main=main, config=SimpleNamespace(handler_timeout=0.1))
+    status, value = Health(worker).live()
+
+    assert status == 503
+    schema = contract["components"]["responses"]["NotLive"]["content"]["application/json"]
+    OAS31Validator(schema["schema"] | {"components": contract["components"]}).validate(value)
+
+
+def test_every_status_is_spelled_out(contract):
+    """With `default` nothing is undocumented, and fuzzing would find nothing."""
+    for path, item in contract["paths"].items():
+        for method in set(item) - {"summary", "parameters"}:
+            statuses = set(item[method]["responses"])
+            wanted = {"200", "400", "408", "413", "414", "417", "431", "501", "503"}
+            assert statuses == wanted | ({"404"} if path == "/metrics" else set())
