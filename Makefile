@@ -13,9 +13,10 @@ IMAGE ?= hellopod:$(VERSION)
 REQUIREMENTS ?= requirements.txt
 UP_PORT ?= 8080
 SBOM ?= sbom.cdx.json
+SEED ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix up load logs down e2e e2e-full image manifests sbom audit tune lock rename clean
+.PHONY: help run test fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune lock rename clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -25,6 +26,9 @@ run: $(VENV)/runtime ## Serve on http://localhost:8000, configured as in the con
 
 test: $(VENV)/dev ## Run every test that needs no cluster
 	$(VENV)/bin/pytest --ignore tests/e2e $(PYTEST)
+
+fuzz: $(VENV)/dev ## Fuzz for long: routes, bytes, settings (make test does so for a minute)
+	$(VENV)/bin/pytest tests/fuzz --fuzz $(SEED) --capture=no $(PYTEST)
 
 check: $(VENV)/dev $(SCAN)/scan ## Check format, lint, types, and the policy of workflows, manifests and Dockerfile
 	$(VENV)/bin/ruff format --check --quiet .
@@ -108,7 +112,7 @@ rename: ## Make this clone a service of your own: make rename NAME=orders
 	@$(PYTHON) rename.py
 
 clean: ## Remove the virtual environments and caches
-	rm -rf $(VENV) $(SCAN) $(SBOM) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(SCAN) $(SBOM) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The stamps say what the environment holds, so that a second `make` installs nothing.
 $(VENV)/bin/pip $(SCAN)/bin/pip:

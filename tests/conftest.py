@@ -63,8 +63,15 @@ def scraped() -> str:
         return get(server.management, "/metrics")[2].decode()
 
 
+@pytest.fixture
+def seed(request) -> int | None:
+    """Seed of a long run; None in a short one, which has the same cases each time."""
+    return request.config.getoption("--fuzz")
+
+
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="also the tests that take a minute")
+    parser.addoption("--fuzz", type=int, metavar="SEED", help="fuzz for many minutes: make fuzz")
 
 
 def pytest_configure(config):
