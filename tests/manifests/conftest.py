@@ -1,5 +1,6 @@
 """The manifests as `kubectl apply -k` renders them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -21,6 +22,8 @@ class Rendering:
     """What one kustomization makes, and the parts of it that the tests look at."""
 
     def __init__(self, place):
+        if not shutil.which("kubectl") and os.environ.get("CI") != "true":
+            pytest.skip("kubectl is not on PATH")
         self.place = place
         # Needs no network. What it warns of, such as deprecated fields, is on stderr.
         command = ["kubectl", "kustomize", ROOT / place]
@@ -61,9 +64,22 @@ class Rendering:
 
 @cache
 def render(place):
-    if not shutil.which("kubectl") and os.environ.get("CI") != "true":
-        pytest.skip("kubectl is not on PATH")
     return Rendering(place)
+
+
+def overlay(folder, place, *components, **fields):
+    """Render an overlay as a user writes one, of a kustomization in here with components."""
+
+    def relative(path):
+        return os.path.relpath(ROOT / path, folder)
+
+    content = {
+        "resources": [relative(place)],
+        "components": [relative(f"k8s/components/{name}") for name in components],
+        **fields,
+    }
+    (folder / "kustomization.yaml").write_text(json.dumps(content))
+    return Rendering(folder)
 
 
 @pytest.fixture(params=[*SCALED, DEV])

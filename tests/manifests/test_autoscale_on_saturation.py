@@ -1,14 +1,12 @@
 """The component that scales on saturation, and the rules that prometheus-adapter needs for it."""
 
-import json
-import os
 import re
 
 import kubernetes_validate
 import pytest
 import yaml
 
-from tests.manifests.conftest import ROOT, Rendering
+from tests.manifests.conftest import ROOT, overlay, render
 from tests.manifests.test_kubernetes import SUPPORTED
 
 COMPONENT = ROOT / "k8s/components/autoscale-on-saturation"
@@ -19,12 +17,7 @@ VALUES = yaml.safe_load((COMPONENT / "prometheus-adapter-values.yaml").read_text
 @pytest.fixture(params=["k8s/base", "k8s/overlays/production"])
 def saturated(request, tmp_path):
     """Give an overlay as a user writes one, and what it is an overlay of."""
-    overlay = {
-        "resources": [os.path.relpath(ROOT / request.param, tmp_path)],
-        "components": [os.path.relpath(COMPONENT, tmp_path)],
-    }
-    (tmp_path / "kustomization.yaml").write_text(json.dumps(overlay))
-    return Rendering(tmp_path), Rendering(request.param)
+    return overlay(tmp_path, request.param, COMPONENT.name), render(request.param)
 
 
 @pytest.mark.parametrize("version", SUPPORTED)
@@ -33,7 +26,8 @@ def test_schema(saturated, version):
 
 
 def test_only_a_metric_is_added(saturated):
-    scaler, plain = (one.find("HorizontalPodAutoscaler")["spec"] for one in saturated)
+    # Copies: others look at the same renderings.
+    scaler, plain = (dict(one.find("HorizontalPodAutoscaler")["spec"]) for one in saturated)
     *cpu, metric = scaler.pop("metrics")
 
     assert cpu == plain.pop("metrics")
