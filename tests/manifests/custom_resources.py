@@ -7,6 +7,7 @@ import yaml
 from openapi_schema_validator import OAS30StrictValidator
 
 SCHEMAS = {  # by group and version: kind: schema
+    "gateway.networking.k8s.io/v1": "gateway-api.yaml",
     "monitoring.coreos.com/v1": "prometheus-operator.yaml",
 }
 
