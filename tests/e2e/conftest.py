@@ -58,7 +58,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     disturb the others, and last the tests of skaffold, which deploys by itself and needs the
     namespace free, and of `make up`, which has a cluster of its own.
     """
-    changed = ("test_chaos", "test_liveness", "test_overload", "test_zero_loss")
+    changed = (
+        *("test_chaos", "test_liveness", "test_network_policy"),
+        *("test_overload", "test_zero_loss"),
+    )
     variants = dict.fromkeys(changed, 2)
     observed = dict.fromkeys(("test_scraping", "test_alerts", "test_autoscaling"), 3)
     last = {"test_delete": 4, "test_skaffold": 5, "test_up": 6}

@@ -9,6 +9,7 @@ from kubernetes import client
 from .app import SOON, App
 from .cluster import Cluster
 from .commands import run, running
+from .neighbours import pod_like
 from .waiting import eventually
 
 # What a neighbour in the cluster runs: many requests by the Service's DNS name, each on a
@@ -34,32 +35,12 @@ def test_port_forward_and_curl(app: App, cluster: Cluster) -> None:
 def neighbour(app: App) -> Iterator[str]:
     """Give the name of a pod that asks the Service from inside the cluster."""
     core = client.CoreV1Api(app.api)
-    pod = core.create_namespaced_pod(app.namespace, neighbour_of(app), **SOON)
+    metadata = client.V1ObjectMeta(generate_name="neighbour-")
+    url = f"http://hellopod.{app.namespace}.svc/"
+    described = pod_like(app, metadata, "python", "-c", NEIGHBOUR, url)
+    pod = core.create_namespaced_pod(app.namespace, described, **SOON)
     yield pod.metadata.name
     core.delete_namespaced_pod(pod.metadata.name, app.namespace, grace_period_seconds=0, **SOON)
-
-
-def neighbour_of(app: App) -> client.V1Pod:
-    """Describe a pod with the app's image, for its Python, and without the app's labels."""
-    template = app.deployment().spec.template.spec
-    app_container = template.containers[0]
-    container = client.V1Container(
-        name="neighbour",
-        image=app_container.image,
-        image_pull_policy=app_container.image_pull_policy,
-        command=["python", "-c", NEIGHBOUR, f"http://hellopod.{app.namespace}.svc/"],
-        security_context=app_container.security_context,
-    )
-    return client.V1Pod(
-        metadata=client.V1ObjectMeta(generate_name="neighbour-"),
-        spec=client.V1PodSpec(
-            containers=[container],
-            security_context=template.security_context,
-            automount_service_account_token=False,
-            enable_service_links=False,
-            restart_policy="Never",
-        ),
-    )
 
 
 def test_reached_from_inside(app: App, neighbour: str) -> None:

@@ -1,0 +1,93 @@
+"""The component that closes the pods, and the policy beside it that the README shows."""
+
+import ipaddress
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.manifests.conftest import ROOT, overlay, render
+from tests.manifests.test_kubernetes import SUPPORTED
+
+PLACES = ["k8s/base", "k8s/overlays/production"]
+SECTION = (ROOT / "README.md").read_text().split("\n## Network\n")[1].split("\n## ")[0]
+
+
+@pytest.fixture(params=PLACES)
+def closed(request, tmp_path):
+    """Give an overlay with the component."""
+    return overlay(tmp_path, request.param, "network-policy")
+
+
+@pytest.fixture(params=["shipped", "README"])
+def policies(request, tmp_path):
+    if request.param == "README":
+        return [yaml.safe_load(SECTION.split("```yaml\n")[1].split("```")[0])]
+    return find_policies(overlay(tmp_path, "k8s/base", "network-policy"))
+
+
+def find_policies(rendering):
+    return [item for item in rendering.objects if item["kind"] == "NetworkPolicy"]
+
+
+def rules(policies, way):
+    return [rule for policy in policies for rule in policy["spec"].get(way, [])]
+
+
+@pytest.mark.parametrize("version", SUPPORTED)
+def test_schema(policies, version):
+    for policy in policies:
+        kubernetes_validate.validate(policy, version, strict=True)
+
+
+def test_are_about_the_pods_both_ways(policies):
+    for policy in policies:
+        assert policy["spec"]["podSelector"] == render("k8s/base").deployment["selector"]
+    ways = [way for policy in policies for way in policy["spec"]["policyTypes"]]
+    assert sorted(ways) == ["Egress", "Ingress"]
+
+
+def test_shipped_ones_have_one_way_each(closed):
+    """kube-router takes the rules of one that has both for either."""
+    assert all(len(policy["spec"]["policyTypes"]) == 1 for policy in find_policies(closed))
+
+
+def test_let_in_at_ports_that_exist(policies):
+    names = {port["name"] for port in render("k8s/base").container["ports"]}
+
+    for rule in rules(policies, "ingress"):
+        assert rule["from"]
+        assert {port["port"] for port in rule["ports"]} <= names
+
+
+def test_label_is_that_of_the_readme(closed):
+    [_, scrapers] = rules(find_policies(closed), "ingress")
+    [[(name, value)]] = [peer["podSelector"]["matchLabels"].items() for peer in scrapers["from"]]
+
+    assert f'`{name}: "{value}"`' in SECTION
+
+
+def test_only_names_are_asked_for(closed):
+    [rule] = rules(find_policies(closed), "egress")
+    pods, block = rule["to"]
+
+    assert rule["ports"] == [{"port": 53, "protocol": name} for name in ("UDP", "TCP")]
+    assert pods["podSelector"]["matchLabels"] == {"k8s-app": "kube-dns"}
+    # One address, which is valid on its own node alone.
+    cache = ipaddress.ip_network(block["ipBlock"]["cidr"])
+    assert cache.num_addresses == 1 and cache.is_link_local
+    assert f"{cache.network_address}" in SECTION
+
+
+def test_metrics_are_not_for_clients(closed):
+    assert closed.settings.metrics_on_http is False
+
+
+def test_readme_lets_the_spans_of_its_overlay_out():
+    policy = yaml.safe_load(SECTION.split("```yaml\n")[1].split("```")[0])
+    [rule] = policy["spec"]["egress"]
+    [peer] = rule["to"]
+    namespace = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+    [port] = rule["ports"]
+
+    assert f".{namespace}:{port['port']}\n" in (ROOT / "README.md").read_text()
