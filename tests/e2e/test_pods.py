@@ -1,6 +1,7 @@
-"""What a running pod may and may not do, seen from inside it, and what it logs."""
+"""What a running pod is told, which pods its namespace admits, and what it logs."""
 
 import json
+import re
 
 import pytest
 from kubernetes import client
@@ -8,72 +9,15 @@ from kubernetes import client
 from .app import SOON, App
 from .cluster import Cluster
 
-# Looks at process 1, which is the server, and tries what must fail.
-LOOK = r"""
-import errno, json, os, pathlib
 
-def write(folder):
-    path = os.path.join(folder, "written-by-e2e")
-    try:
-        open(path, "w").close()
-    except OSError as error:
-        return errno.errorcode[error.errno]
-    os.unlink(path)
-    return "written"
+def test_no_service_links(app: App, cluster: Cluster) -> None:
+    for pod in app.ready():
+        names = cluster.kubectl("exec", pod, "--", "env").stdout
+        hosts = [
+            name for name in re.findall(r"^(\w+)=", names, re.M) if name.endswith("_SERVICE_HOST")
+        ]
 
-status = dict(
-    line.split(":\t", 1) for line in pathlib.Path("/proc/1/status").read_text().splitlines()
-)
-print(json.dumps({
-    "uid": status["Uid"].split(), "gid": status["Gid"].split(), "groups": status["Groups"].split(),
-    "capabilities": [status["CapEff"], status["CapBnd"]],
-    "no_new_privs": status["NoNewPrivs"], "seccomp": status["Seccomp"],
-    "root_read_only": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
-    "writes": {folder: write(folder) for folder in ("/", "/app/service", "/opt/venv", "/etc")},
-    "temporary": write("/tmp"),
-    "secrets": os.path.exists("/var/run/secrets"),
-    "service_links": [name for name in os.environ if name.endswith("_SERVICE_HOST")],
-}))
-"""
-
-
-@pytest.fixture(scope="module")
-def inside(app: App, cluster: Cluster) -> list[dict]:
-    """Give what each running container says about itself."""
-    return [
-        json.loads(cluster.kubectl("exec", pod, "--", "python", "-c", LOOK).stdout)
-        for pod in app.ready()
-    ]
-
-
-def test_user(inside: list[dict]) -> None:
-    for seen in inside:
-        assert set(seen["uid"]) == set(seen["gid"]) == {"10001"}
-        assert set(seen["groups"]) <= {"10001"}
-
-
-def test_no_privileges(inside: list[dict]) -> None:
-    for seen in inside:
-        assert [int(mask, 16) for mask in seen["capabilities"]] == [0, 0]
-        assert seen["no_new_privs"] == "1"
-        assert seen["seccomp"] == "2"  # a filter
-
-
-def test_root_read_only(inside: list[dict]) -> None:
-    for seen in inside:
-        assert seen["root_read_only"]
-        assert set(seen["writes"].values()) == {"EROFS"}
-        assert seen["temporary"] == "written"
-
-
-def test_no_token(inside: list[dict]) -> None:
-    for seen in inside:
-        assert not seen["secrets"]
-
-
-def test_no_service_links(inside: list[dict]) -> None:
-    for seen in inside:
-        assert seen["service_links"] == ["KUBERNETES_SERVICE_HOST"]  # which is always there
+        assert hosts == ["KUBERNETES_SERVICE_HOST"]  # which is always there
 
 
 def test_namespace_admits_copy(app: App) -> None:
