@@ -1,6 +1,7 @@
 """The page at `/` in a real browser, with pods that are processes here."""
 
 import pytest
+from selenium_axe_python import Axe
 
 from tests.browser.balancer import Balancer
 from tests.e2e.browser import chromium
@@ -30,6 +31,15 @@ def show(page, url):
     page.open("about:blank")
     page.console()
     page.open(url)
+
+
+def wait_in_the_app(page, seconds):
+    """Hold a slot from within the page."""
+    page.script(
+        "fetch(arguments[0], {headers: {Authorization: 'Bearer ' + arguments[1]}})",
+        f"chaos/wait?seconds={seconds}",
+        TOKEN,
+    )
 
 
 def test_shows_every_pod_that_answers(page, service):
@@ -82,21 +92,23 @@ def test_a_killed_pod_goes_too(page):
 
 
 def test_one_pod_alone_is_remarked(page):
-    with pod("a") as a:
-        show(page, f"http://127.0.0.1:{a.port}/")
+    """As through a port-forward, whatever the Service has; and no more once another one answers."""
+    with pod("a") as a, pod("b") as b, Balancer(a.port) as balancer:
+        show(page, balancer.url)
         eventually(lambda: page.count("answered") >= 5)
         assert page.text("#single") == ""
         eventually(lambda: "make up" in page.text("#single"), seconds=30)
+        assert "kubectl port-forward reaches one pod" in page.text("#single")
+        balancer.backends = [a.port, b.port]
+        eventually(lambda: page.text("#single") == "")
+        assert set(page.tiles()) == {"a", "b"}
 
 
 def test_sheds_and_failures_are_counted_apart(page):
     with pod("a", CHAOS_TOKEN=TOKEN, CONCURRENCY="1", QUEUE_LENGTH="0") as a:
         show(page, f"http://127.0.0.1:{a.port}/")
         eventually(lambda: page.count("answered") >= 2)
-        page.script(
-            "fetch('chaos/wait?seconds=3', {headers: {Authorization: 'Bearer ' + arguments[0]}})",
-            TOKEN,
-        )
+        wait_in_the_app(page, seconds=3)
         eventually(lambda: page.count("shed") >= 2)
         assert page.count("failed") == 0
         shed = page.count("answered")
@@ -130,21 +142,57 @@ def test_pause_with_the_keyboard(page, service):
     eventually(lambda: page.count("answered") > before)
 
 
-@pytest.mark.parametrize("width", [360, 1200])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_accessible(page, service, scheme, width):
-    axe = pytest.importorskip("axe_selenium_python", reason="needs Python 3.12")
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+@pytest.fixture(params=["light", "dark"])
+def scheme(page, request):
+    media = {"features": [{"name": "prefers-color-scheme", "value": request.param}]}
     page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    yield request.param
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@pytest.fixture(params=[320, 1200], ids=["phone", "desk"])
+def width(page, request):
+    """A phone as narrow as WCAG 2.2 asks for (1.4.10), and a window."""
+    phone = request.param < 500
+    screen = {"width": request.param, "height": 800, "deviceScaleFactor": 1, "mobile": phone}
     page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    yield request.param
+    page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def violations(page):
+    """Return what axe finds, as text."""
+    checker = Axe(page.driver)
+    checker.inject()
+    found = checker.run()["violations"]
+    return checker.report(found) if found else ""
+
+
+def test_accessible(page, service, scheme, width):
     show(page, service.url)
     eventually(lambda: set(page.tiles()) == {"a", "b"})
 
-    checker = axe.Axe(page.driver)
-    checker.inject()
-    violations = checker.run()["violations"]
-    assert not violations, checker.report(violations)
+    assert violations(page) == ""
     assert page.script("return document.documentElement.scrollWidth") <= width
     background = page.script("return getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") is (scheme == "light")
+
+
+def test_accessible_when_it_goes_badly(page, scheme):
+    """The colours and texts of a rollout, of sheds, and of a pod alone."""
+    with (
+        pod("old", VERSION="1.0.0", DRAIN_SECONDS="20") as old,
+        pod("new", VERSION="1.1.0", CHAOS_TOKEN=TOKEN, CONCURRENCY="1", QUEUE_LENGTH="0") as new,
+        Balancer(old.port, new.port) as balancer,
+    ):
+        show(page, balancer.url)
+        eventually(lambda: page.versions() == {"1.0.0", "1.1.0"})
+        balancer.backends = [new.port]
+        wait_in_the_app(page, seconds=2)
+        eventually(lambda: page.count("shed") >= 1)
+        balancer.backends = [old.port]
+        old.process.terminate()
+        eventually(lambda: page.tiles()["old"]["draining"])
+        assert set(page.tiles()) == {"old", "new"}
+
+        assert violations(page) == ""
