@@ -1,12 +1,15 @@
 import os
 import re
+import signal
 import subprocess
+import threading
 from copy import deepcopy
 from pathlib import Path
 
 import yaml
 
 from tests.manifests.conftest import render
+from tests.runtime.raw import get
 
 REPOSITORY = Path(__file__).parents[1]
 # Without what `make test` hands down, which makes another make talkative.
@@ -29,6 +32,34 @@ def test_help_lists_every_target():
 def test_second_run_installs_nothing():
     """The environment this test runs in is complete, so make has nothing to do for it."""
     assert make("--question", ".venv/dev", ".venv/runtime").returncode == 0
+
+
+def test_run_serves_until_ctrl_c():
+    """What it needs is installed, or the test above fails: --old-file lets make install nothing."""
+    with subprocess.Popen(
+        ["make", "--old-file=.venv/runtime", "run"],
+        cwd=REPOSITORY,
+        env=ENVIRON | {"PORT": "0", "MANAGEMENT_PORT": "0", "POD_NAME": "laptop"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # a terminal has make and what it runs in one group
+    ) as process:
+        late = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
+        late.start()
+        try:
+            listening = re.compile(r"\bListening at: http://0\.0\.0\.0:(\d+)")
+            port = next(filter(None, map(listening.search, process.stdout)))[1]
+            body = get(int(port), "/")[2]
+            os.killpg(process.pid, signal.SIGINT)
+            rest = process.stdout.read()
+        finally:
+            late.cancel()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+    assert body == b"Hello from container laptop!\n"
+    assert "Traceback" not in rest
 
 
 def test_old_python_is_told_so(tmp_path):
