@@ -1,4 +1,4 @@
-"""The kustomization of the README that turns tracing on."""
+"""The kustomization of docs/tracing.md that turns tracing on."""
 
 import os
 import subprocess
@@ -12,9 +12,9 @@ from service.version import __version__
 ROOT = Path(__file__).parents[2]
 
 
-def test_overlay_of_the_readme(tmp_path):
-    section = (ROOT / "README.md").read_text().split("\n## Tracing\n")[1]
-    overlay = section.split("```yaml\n")[1].split("```")[0]
+def test_overlay_of_the_guide(tmp_path):
+    guide = (ROOT / "docs/tracing.md").read_text()
+    overlay = guide.split("```yaml\n")[1].split("```")[0]
     base = os.path.relpath(ROOT / "k8s/base", tmp_path)
     (tmp_path / "kustomization.yaml").write_text(overlay.replace("../../base", base))
     ran = subprocess.run(["kubectl", "kustomize", tmp_path], capture_output=True, check=True)
