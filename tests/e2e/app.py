@@ -16,6 +16,7 @@ class App:
 
     api: client.ApiClient
     namespace: str
+    least: int = 2  # pods that there must be
 
     def deployment(self) -> client.V1Deployment:
         """Return the Deployment."""
@@ -49,11 +50,11 @@ class App:
         return core.read_namespaced_service(NAME, self.namespace, **SOON).spec.cluster_ip
 
     def settled(self) -> None:
-        """Assert that at least two pods, and all that are wanted, are new and Ready."""
+        """Assert that all pods that are wanted, and as many as must be, are new and Ready."""
         deployment = self.deployment()
         assert deployment.status.observed_generation == deployment.metadata.generation
         wanted, status = deployment.spec.replicas, deployment.status
-        assert wanted >= 2
+        assert wanted >= self.least
         assert status.updated_replicas == status.available_replicas == status.replicas == wanted
         assert len(self.ready()) == wanted
 

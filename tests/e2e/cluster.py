@@ -127,3 +127,8 @@ def foreign(context: str, directory: Path, image: str | None, keep: bool) -> Ite
         else:
             arguments = ("delete", "namespace", namespace, "--ignore-not-found")
             cluster.kubectl(*arguments, seconds=180)
+
+
+def found(context: str, namespace: str | None) -> Cluster:
+    """Return a namespace with what somebody else has deployed there, to read only."""
+    return Cluster(context, None, namespace or "hellopod", ROOT)

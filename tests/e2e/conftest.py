@@ -1,4 +1,4 @@
-"""Options, the cluster with hellopod in it, and what a failure shows."""
+"""The cluster with hellopod in it, and what a failure shows."""
 
 import os
 from collections.abc import Iterator
@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from kubernetes import client, config
 
-from . import diagnostics, metrics_api, observing, prerequisites
+from . import diagnostics, metrics_api, observing, prerequisites, selection
 from .app import App, Http
-from .cluster import Cluster, foreign, own
+from .cluster import Cluster, foreign, found, own
 from .commands import running
 from .kustomization import build, image_of
+from .options import pytest_addoption as pytest_addoption
 from .prometheus import Prometheus
 from .results import Results
 from .waiting import eventually
@@ -22,51 +23,28 @@ APP = pytest.StashKey[App]()
 READY = pytest.StashKey[bool]()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("hellopod")
-    group.addoption(
-        "--keep-cluster", action="store_true", help="leave the cluster, or the namespace, in place"
-    )
-    group.addoption(
-        "--context",
-        metavar="NAME",
-        help="no cluster of its own: a namespace hellopod-e2e-<id> on this kubeconfig context",
-    )
-    group.addoption(
-        "--image", metavar="REFERENCE", help="deploy this image, which exists, and build none"
-    )
-    group.addoption(
-        "--screenshot", metavar="FILE", help="where to leave a picture of the page in a rollout"
-    )
-    group.addoption("--results", metavar="FILE", help="where to leave what the tests found")
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Say what is missing before anything else is printed."""
-    if IN_CLUSTER or config.option.help or config.option.collectonly:
+    if config.option.help or config.option.collectonly:
         return
-    if missing := prerequisites.missing(config.option.context):
+    if IN_CLUSTER and not config.option.url:
+        return
+    if missing := prerequisites.missing(config.option):
         raise pytest.UsageError(missing)
     if path := config.option.results:
         config.pluginmanager.register(Results(Path(path)))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what only reads first, then what changes something, then what removes everything.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if selection.only_reading(config.option):
+        selection.deselect_all_but_smoke(config, items)
+    selection.sort(items)
 
-    Before the end come those that deploy a variant, then those with a Prometheus, which would only
-    disturb the others, and last the tests of skaffold, which deploys by itself and needs the
-    namespace free, and of `make up`, which has a cluster of its own.
-    """
-    changed = (
-        *("test_chaos", "test_liveness", "test_network_policy"),
-        *("test_overload", "test_zero_loss"),
-    )
-    variants = dict.fromkeys(changed, 2)
-    observed = dict.fromkeys(("test_scraping", "test_alerts", "test_autoscaling"), 3)
-    last = {"test_delete": 4, "test_skaffold": 5, "test_up": 6}
-    place = {"test_smoke": 0, **variants, **observed, **last}
-    items.sort(key=lambda item: place.get(item.path.stem, 1))
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
+    if option := selection.only_reading(config.option):
+        return f"with {option} the smoke tests alone: the others deploy, change or delete something"
+    return None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -87,6 +65,9 @@ def cluster(
     """Give a cluster that has the metrics API and the image."""
     if IN_CLUSTER:
         pytest.skip("needs kubectl and the right to change things, which a pod lacks")
+    if pytestconfig.getoption("read_only"):
+        yield found(pytestconfig.getoption("context"), pytestconfig.getoption("namespace"))
+        return
     context, image, keep = map(pytestconfig.getoption, ("context", "image", "keep_cluster"))
     directory = tmp_path_factory.mktemp("cluster")
     place = foreign(context, directory, image, keep) if context else own(directory, image, keep)
@@ -102,7 +83,10 @@ def cluster(
 
 @pytest.fixture(scope="session")
 def app(request: pytest.FixtureRequest) -> App:
-    """Give the deployed app: in a cluster the one beside this pod, else one deployed here."""
+    """Give the deployed app: the one that is there already, or one deployed here."""
+    option = request.config.option
+    if option.url:
+        pytest.skip("needs the API server, and --url leads to the service alone")
     if IN_CLUSTER:
         config.load_incluster_config()
         app = App(client.ApiClient(), (SERVICE_ACCOUNT / "namespace").read_text())
@@ -110,7 +94,11 @@ def app(request: pytest.FixtureRequest) -> App:
         request.config.stash[READY] = True
         return app
     cluster: Cluster = request.getfixturevalue("cluster")
-    app = request.config.stash[APP] = App(cluster.client(), cluster.namespace)
+    least = 1 if option.read_only else 2  # of somebody else's there may be one, by intention
+    app = request.config.stash[APP] = App(cluster.client(), cluster.namespace, least)
+    if option.read_only:
+        request.config.stash[READY] = True
+        return app
     cluster.apply()
     # The autoscaler sets the second replica within its 15 s.
     eventually(app.settled, seconds=180)
@@ -130,8 +118,11 @@ def proxy(app: App, cluster: Cluster) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def url(app: App, request: pytest.FixtureRequest) -> str:
+def url(request: pytest.FixtureRequest) -> str:
     """Give the Service's address."""
+    if given := request.config.option.url:
+        return given.rstrip("/")
+    app: App = request.getfixturevalue("app")
     if IN_CLUSTER:
         return f"http://hellopod.{app.namespace}.svc"
     return f"{request.getfixturevalue('proxy')}/hellopod:80/proxy"
@@ -141,6 +132,12 @@ def url(app: App, request: pytest.FixtureRequest) -> str:
 def http(url: str) -> Http:
     """Give the client of the Service."""
     return Http(url)
+
+
+@pytest.fixture(scope="session")
+def theirs(pytestconfig: pytest.Config) -> bool:
+    """Whether somebody else deployed it, with settings of their own."""
+    return bool(selection.only_reading(pytestconfig.option))
 
 
 @pytest.fixture(scope="session")

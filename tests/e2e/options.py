@@ -1,0 +1,36 @@
+"""What can be said on the command line."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("hellopod")
+    group.addoption(
+        "--keep-cluster", action="store_true", help="leave the cluster, or the namespace, in place"
+    )
+    group.addoption(
+        "--context",
+        metavar="NAME",
+        help="no cluster of its own: a namespace hellopod-e2e-<id> on this kubeconfig context",
+    )
+    group.addoption(
+        "--read-only",
+        action="store_true",
+        help="with --context: nothing is created, changed or deleted there; the smoke tests alone, "
+        "of the hellopod that is deployed in --namespace",
+    )
+    group.addoption(
+        "--namespace", metavar="NAME", help="with --read-only: where it is deployed (hellopod)"
+    )
+    group.addoption(
+        "--url",
+        metavar="URL",
+        help="no cluster at all: the smoke tests that need nothing but HTTP, of what answers there",
+    )
+    group.addoption(
+        "--image", metavar="REFERENCE", help="deploy this image, which exists, and build none"
+    )
+    group.addoption(
+        "--screenshot", metavar="FILE", help="where to leave a picture of the page in a rollout"
+    )
+    group.addoption("--results", metavar="FILE", help="where to leave what the tests found")

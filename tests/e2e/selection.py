@@ -1,0 +1,37 @@
+"""Which tests run, and in which order."""
+
+import pytest
+
+SMOKE = "test_smoke"
+VARIANTS = (
+    "test_chaos",
+    "test_liveness",
+    "test_network_policy",
+    "test_overload",
+    "test_zero_loss",
+)
+
+
+def only_reading(option: object) -> str:
+    """Return the option under which nothing is deployed and the smoke tests run alone, if any."""
+    return "--url" if option.url else "--read-only" if option.read_only else ""
+
+
+def sort(items: list[pytest.Item]) -> None:
+    """Put what only reads first, then what changes something, then what removes everything.
+
+    Before the end come those that deploy a variant, then those with a Prometheus, which would only
+    disturb the others, and last the tests of skaffold, which deploys by itself and needs the
+    namespace free, and of `make up`, which has a cluster of its own.
+    """
+    variants = dict.fromkeys(VARIANTS, 2)
+    observed = dict.fromkeys(("test_scraping", "test_alerts", "test_autoscaling"), 3)
+    last = {"test_delete": 4, "test_skaffold": 5, "test_up": 6}
+    place = {SMOKE: 0, **variants, **observed, **last}
+    items.sort(key=lambda item: place.get(item.path.stem, 1))
+
+
+def deselect_all_but_smoke(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what only reads."""
+    config.hook.pytest_deselected(items=[item for item in items if item.path.stem != SMOKE])
+    items[:] = [item for item in items if item.path.stem == SMOKE]
