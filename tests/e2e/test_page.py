@@ -7,6 +7,7 @@ import pytest
 from .app import App
 from .browser import Page, chromium
 from .cluster import Cluster
+from .commands import running
 from .waiting import eventually
 
 NEW = "9.9.9"
@@ -55,3 +56,18 @@ def test_rollout(
 
     assert (page.count("failed"), page.count("shed")) == (0, 0)
     assert page.console() == []
+
+
+def test_port_forward_is_remarked(page: Page, app: App, cluster: Cluster) -> None:
+    """It reaches one pod, whatever the Service has."""
+    forward = ("port-forward", "--namespace", app.namespace, "service/hellopod", ":80")
+    command = ("kubectl", "--context", cluster.context, *forward)
+
+    def one_pod_is_remarked() -> None:
+        assert "kubectl port-forward reaches one pod" in page.text("#single")
+
+    with running(*command, until=r"127\.0\.0\.1:(\d+)", env=cluster.env) as match:
+        page.open(f"http://127.0.0.1:{match[1]}/")
+        eventually(one_pod_is_remarked, seconds=60)
+
+        assert len(page.tiles()) == 1 < len(app.ready())
