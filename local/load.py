@@ -22,14 +22,15 @@ def load(url: str, kubectl: tuple[str, ...], name: str, seconds: int = SECONDS) 
     stop = threading.Event()
     for _ in range(CLIENTS):
         threading.Thread(target=client, args=(url, outcomes, stop), daemon=True).start()
-    print(f"{RATE} requests a second to {url} for {seconds} s; Ctrl-C ends it sooner")
+    print(f"{RATE} requests a second to {url} for {seconds} s; Ctrl-C ends it sooner", flush=True)
     try:
         for passed in range(EVERY, seconds + 1, EVERY):
             time.sleep(EVERY)
             seen = output(*kubectl, "get", f"hpa/{name}", f"-o=jsonpath={LOOK}")
             pods, _, cpu = seen.strip().partition(" ")
             counts = ", ".join(f"{number} {what}" for what, number in sorted(outcomes.items()))
-            print(f"{passed:4d} s  {pods or '?'} pods  CPU {cpu or '?'} % of 70 %  {counts}")
+            line = f"{passed:4d} s  {pods or '?'} pods  CPU {cpu or '?'} % of 70 %  {counts}"
+            print(line, flush=True)
     finally:
         stop.set()
     print("Pods that are too many leave one a minute, after two minutes without load.")

@@ -1,14 +1,19 @@
 """A copy of the repository in which somebody works with `make up`."""
 
+import os
 import re
 import shutil
+import signal
 import socket
+import subprocess
+from collections.abc import Callable
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
 from .commands import run
 from .kustomization import ROOT
+from .waiting import eventually
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache")
 CLUSTER = "hellopod-up"
@@ -44,6 +49,31 @@ class Clone:
     def make(self, target: str) -> str:
         with chdir(self.folder):
             return run("make", target, env=self.env, seconds=ALL_OF_IT).stdout
+
+    def interrupt(self, target: str, once: Callable[[str], None]) -> tuple[int, str]:
+        """Make a target, and press Ctrl-C once no assert about what it has printed fails.
+
+        Return its exit code and all that it printed.
+        """
+        printed = self.folder.with_name(f"{target}.log")
+        with printed.open("wb") as output:
+            process = subprocess.Popen(
+                ("make", target),
+                cwd=self.folder,
+                env={**os.environ, **self.env},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a terminal has all of them in one group
+            )
+        try:
+            eventually(lambda: once(printed.read_text()), seconds=60)
+            os.killpg(process.pid, signal.SIGINT)
+            return process.wait(20), printed.read_text()
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(10)
 
     def pods(self) -> set[str]:
         """Return the names of the pods that stay."""

@@ -1,5 +1,7 @@
-"""make up, again after an edit, and make down: on a kind cluster of their own."""
+"""make up, again after an edit, logs, load and make down: on a kind cluster of their own."""
 
+import re
+import signal
 from collections.abc import Iterator
 from contextlib import chdir
 
@@ -72,6 +74,33 @@ def test_up_again_without_an_edit_replaces_no_pod(clone: Clone) -> None:
     assert "is built already" in clone.make("up")
 
     assert clone.pods() & before == before
+
+
+def test_logs_follow_all_pods(clone: Clone) -> None:
+    def requests_to_all_pods_are_shown(printed: str) -> None:
+        Http(clone.url).get("/followed")
+        for pod in clone.pods():
+            assert re.search(rf"^\[pod/{pod}/.*GET /followed 404", printed, re.M), printed
+
+    assert len(clone.pods()) > 1
+    code, printed = clone.interrupt("logs", requests_to_all_pods_are_shown)
+
+    assert code == -signal.SIGINT
+    assert "Traceback" not in printed
+
+
+def test_load_shows_what_the_autoscaler_sees(clone: Clone) -> None:
+    """Last of these: it adds pods."""
+
+    def pods_and_cpu_are_shown(printed: str) -> None:
+        assert re.search(r"^ +\d+ s  \d+ pods  CPU \d+ % of 70 %  .*\d+ 200", printed, re.M), (
+            printed
+        )
+
+    code, printed = clone.interrupt("load", pods_and_cpu_are_shown)
+
+    assert code == -signal.SIGINT
+    assert "Traceback" not in printed
 
 
 def one(versions: set[str]) -> set[str]:
