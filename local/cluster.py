@@ -143,8 +143,14 @@ def farewell(address: str) -> str:
 
 
 def logs() -> None:
-    """Follow the logs of all pods, until Ctrl-C."""
+    """Follow the logs of all pods there are, until Ctrl-C or the last one's end.
+
+    kubectl does not look for new ones, and ends with code 0 when a rollout has replaced them all.
+    """
     url()
+    print(
+        "These pods, not later ones: make logs again after a rollout", file=sys.stderr, flush=True
+    )
     pods = ("--selector", f"app.kubernetes.io/name={NAME}", "--prefix", "--follow")
     # 20: more than the autoscaler allows; kubectl itself stops at 5 pods.
     os.execvp("kubectl", [*KUBECTL, "logs", *pods, "--max-log-requests=20"])  # noqa: S606

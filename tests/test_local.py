@@ -206,8 +206,9 @@ def test_without_a_cluster(machine, what):
 
 def test_logs_are_of_all_pods(machine):
     machine.make("up")
-    machine.make("logs")
+    run = machine.make("logs")
 
+    assert run.stderr == "These pods, not later ones: make logs again after a rollout\n"
     (call,) = machine.did("kubectl")
     assert f"logs --selector app.kubernetes.io/name={NAME} --prefix --follow" in call
 
