@@ -10,6 +10,7 @@ from service.parsing import (
     Invalid,
     boolean,
     collector,
+    file,
     integer,
     networks,
     one_of,
@@ -42,6 +43,10 @@ class Config:
     metrics_on_http: bool = _setting(
         True, boolean, "whether PORT serves /metrics too; false where clients reach it"
     )
+    tls_cert_file: str = _setting(
+        "", file, "certificate and its chain, PEM; PORT then speaks HTTPS, and only that"
+    )
+    tls_key_file: str = _setting("", file, "the private key of TLS_CERT_FILE, PEM, not encrypted")
     log_level: str = _setting(
         "info", one_of("debug", "info", "warning", "error"), "least severe level that is logged"
     )
@@ -137,6 +142,11 @@ class Config:
             raise SettingError(
                 f"MANAGEMENT_PORT={self.management_port} is not allowed: it must differ from PORT"
             )
+        if bool(self.tls_cert_file) != bool(self.tls_key_file):
+            given, missing = ("TLS_CERT_FILE", "TLS_KEY_FILE")[:: 1 if self.tls_cert_file else -1]
+            raise SettingError(
+                f"{given}={self.public()[given]!r} is not allowed: {missing} must be set too"
+            )
         if self.handler_timeout <= self.graceful_timeout:
             raise SettingError(
                 f"HANDLER_TIMEOUT={self.handler_timeout:g} is not allowed: it must be above "
@@ -174,6 +184,7 @@ def is_secret(name: str) -> bool:
 
 
 def _shown(name: str, text: str) -> str:
-    if is_secret(name) or "@" in text:  # a URL may hold a password
+    # A URL may hold a password, and what should be the name of a file may be what is in it.
+    if is_secret(name) or "@" in text or "PRIVATE KEY" in text:
         return "'***'"
     return ascii(text if len(text) <= 80 else text[:80] + "...")

@@ -79,6 +79,13 @@ def text(value: str) -> str:
     raise Invalid("at most 253 printable ASCII characters")
 
 
+def file(value: str) -> str:
+    """Allow the path of a file, whether it is there or not."""
+    if value.isprintable() and len(value.encode()) < 4096:
+        return value
+    raise Invalid("the path of a file")
+
+
 def collector(value: str) -> str:
     """Allow the address of a server, where the extra that sends to it is installed."""
     if not _is_plain_url(value):

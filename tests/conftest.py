@@ -6,6 +6,7 @@ from flask.testing import FlaskClient
 
 from service import create_app
 from service.config import Config
+from tests.runtime.certificates import Files, issue, secure
 from tests.runtime.gunicorn_process import OURS, Gunicorn
 from tests.runtime.raw import get
 
@@ -56,10 +57,12 @@ def chaos(chaos_app: Flask):
 
 
 @pytest.fixture(scope="session")
-def scraped() -> str:
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Text for Prometheus from the real process, once every metric has a sample."""
-    with Gunicorn(*OURS, "tests.raising_app:app") as server:
-        assert [get(server.port, path)[0] for path in ("/", "/raise")] == [200, 500]
+    files = Files(tmp_path_factory.mktemp("tls"), issue())
+    with Gunicorn(*OURS, "tests.raising_app:app", **files.settings) as server:
+        answers = [get(server.port, path, using=secure) for path in ("/", "/raise")]
+        assert [status for status, _, _ in answers] == [200, 500]
         return get(server.management, "/metrics")[2].decode()
 
 

@@ -70,6 +70,9 @@ def test_frozen():
                 "1" * 5000,
             )
         ),
+        ("TLS_CERT_FILE", "-----BEGIN CERTIFICATE-----\nMII", "the path of a file"),
+        ("TLS_CERT_FILE", "/" + 4095 * "x", "the path of a file"),
+        ("TLS_CERT_FILE", "/a\udcff", "the path of a file"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", COLLECTOR),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317", COLLECTOR),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://", COLLECTOR),
@@ -121,6 +124,14 @@ def test_password_in_a_url_is_not_shown():
     assert "geheim" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["TLS_KEY_FILE", "TLS_CERT_FILE"])
+def test_private_key_in_the_place_of_its_file_is_not_shown(name):
+    with pytest.raises(SettingError, match="the path of a file") as error:
+        Config.from_env({name: "-----BEGIN PRIVATE KEY-----\ngeheim"})
+
+    assert str(error.value).startswith(f"{name}='***' is not allowed: ")
+
+
 @pytest.mark.parametrize("token", ["geheim", "geheim" * 100, "geheim-and-long-enough\n"])
 def test_bad_secret_is_not_shown(token):
     with pytest.raises(SettingError) as error:
@@ -134,6 +145,14 @@ def test_bad_secret_is_not_shown(token):
     ("settings", "message"),
     [
         ({"PORT": "9000"}, "MANAGEMENT_PORT=9000 is not allowed: it must differ from PORT"),
+        (
+            {"TLS_CERT_FILE": "/a/b"},
+            "^TLS_CERT_FILE='/a/b' is not allowed: TLS_KEY_FILE must be set too$",
+        ),
+        (
+            {"TLS_KEY_FILE": "/a/b"},
+            r"^TLS_KEY_FILE='\*\*\*' is not allowed: TLS_CERT_FILE must be set too$",
+        ),
         ({"GRACEFUL_TIMEOUT": "120"}, "HANDLER_TIMEOUT=120 is not allowed: it must be above"),
         ({"METRICS_ON_HTTP": "yes"}, "METRICS_ON_HTTP='yes' is not allowed: true or false"),
         ({"QUEUE_TIMEOUT": "0"}, "QUEUE_TIMEOUT='0' is not allowed: seconds from 0.01 to 60"),

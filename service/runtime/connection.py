@@ -10,10 +10,14 @@ from service.runtime.computing import CpuMeter
 from service.runtime.framing import Frame
 from service.runtime.request import PodParser, PodRequest
 
+# Bytes; most requests in one call, and whole records of TLS (see TlsSocket).
+READ_SIZE = 16384
+
 
 class Phase(Enum):
     """What a connection is doing; the event loop holds it accordingly."""
 
+    HANDSHAKE = "client and server agree on TLS"
     IDLE = "between requests, or before the first"
     READING = "part of a request is there"
     WAITING = "a whole request waits for a slot"
@@ -68,7 +72,9 @@ class Connection:
     @cached_property
     def parser(self) -> PodParser:
         """gunicorn's parser, which follows the connection from request to request."""
-        return PodParser(self.cfg, self.sock, self.client)
+        parser = PodParser(self.cfg, self.sock, self.client)
+        parser.unreader.mxchunk = READ_SIZE
+        return parser
 
     def init(self) -> None:
         """Nothing: see initialized."""

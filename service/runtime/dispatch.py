@@ -95,6 +95,11 @@ class Dispatch(Serving):
         answer = self.answers.problem(400, "The body is incomplete.", head=connection.buffer)
         self.answer(connection, answer, keep=False)
 
+    def on_plain_request(self, connection: Connection) -> None:
+        """Answer 400, as most servers do: somebody has forgotten the s of https."""
+        answer = self.answers.problem(400, "This port speaks HTTPS.")
+        self.answer(connection, answer, keep=False)
+
     def make_way(self) -> None:
         """Refuse those that waited too long, and free threads that clients keep for nothing."""
         now = time.monotonic()

@@ -5,10 +5,9 @@ import socket
 from collections import deque
 from typing import Any
 
-from service.runtime.connection import Connection, Phase
+from service.runtime.connection import READ_SIZE, Connection, Phase
 from service.runtime.framing import State
 
-READ_SIZE = 16384  # bytes; most requests in one call
 LONGEST_LINGER = 1 << 20  # bytes of an unwanted upload to discard while waiting for its end
 
 
@@ -36,6 +35,10 @@ class Exchange:
         """Deal with a request that ended before its body did."""
         raise NotImplementedError
 
+    def shake_hands(self, connection: Connection) -> None:
+        """Go on with agreeing on TLS."""
+        raise NotImplementedError
+
     def guard(self, action: Any, connection: Connection, *args: Any) -> None:
         """Run an action; whatever goes wrong costs this connection and not the worker."""
         try:
@@ -57,6 +60,8 @@ class Exchange:
             connection.discarded += len(data)
             if not data or connection.discarded > LONGEST_LINGER:
                 self.close(connection)
+        elif connection.phase is Phase.HANDSHAKE:
+            self.shake_hands(connection)
         else:  # being served: what the client sends now is for later
             connection.port.watch(connection, 0)
 
@@ -138,9 +143,11 @@ class Exchange:
     def linger(self, connection: Connection) -> None:
         """Close our side, and theirs when they have (RFC 9112 section 9.6).
 
-        Nothing can get lost with a client that has said that it sends no more: close at once.
+        Nothing can get lost with a client that has said that it sends no more: close at once. Under
+        TLS it always sends more, which is that it closes.
         """
-        if connection.frame.last and connection.frame.is_complete:
+        frame = connection.frame
+        if frame.last and frame.is_complete and not connection.port.certificate:
             self.close(connection)
             return
         connection.raw.shutdown(socket.SHUT_WR)

@@ -12,6 +12,7 @@ drain.exit_on_stop_signals()  # from here on until gunicorn has handlers of its 
 
 from service.config import Config, SettingError  # noqa: E402
 from service.logs import GunicornLogger, logging_config  # noqa: E402
+from service.runtime.certificate import Certificate, Unusable  # noqa: E402
 from service.runtime.state import POD  # noqa: E402
 from service.runtime.worker import PodWorker  # noqa: E402
 
@@ -19,6 +20,12 @@ try:
     settings = Config.from_env(os.environ)
 except SettingError as error:
     sys.exit(f"hellopod: {error}")
+try:
+    files = (settings.tls_cert_file, settings.tls_key_file)
+    tls_certificate = Certificate(*files) if all(files) else None
+except Unusable as unusable:
+    shown = settings.public()[unusable.setting]
+    sys.exit(f"hellopod: {unusable.setting}={shown!r} is not allowed: {unusable.reason}")
 
 
 class Worker(PodWorker):
@@ -26,10 +33,15 @@ class Worker(PodWorker):
 
     config = settings
     state = POD
+    certificate = tls_certificate
 
 
 wsgi_app = "service:create_app()"
 bind = f"0.0.0.0:{settings.port}"
+
+# These say that we speak TLS, in the log and to the app; the worker reads the files itself.
+certfile = settings.tls_cert_file or None
+keyfile = settings.tls_key_file or None
 
 # One process a pod and many threads: replicas do the scaling. Several workers share a listener
 # unevenly (gunicorn#3433), and each would have metrics of its own.

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from service.runtime.connection import Connection, Phase
-from service.runtime.exchange import Exchange
+from service.runtime.handshake import Handshake
 from service.runtime.port import Port
 
 ACCEPT_AT_ONCE = 128  # connections before the loop looks at anything else
@@ -17,7 +17,7 @@ QUEUE_BEAT = 0.01  # seconds between two looks at a queue: a tenth of a delay th
 RETRY = 1.0  # seconds until it accepts again after the kernel had nothing left to give
 
 
-class EventLoop(Exchange):
+class EventLoop(Handshake):
     """Never blocks but to wait for the next event."""
 
     config: Any
@@ -30,6 +30,7 @@ class EventLoop(Exchange):
 
     def turn(self) -> None:
         """Wait for something to happen and deal with it, or with as much of it as is its share."""
+        self.shaking = 0.0
         events = self.main.poller.select(0 if self.leftover else self.sleep_time())
         for number in range(min(len(self.leftover), EVENTS_AT_ONCE)):
             self.between(number)
@@ -81,6 +82,9 @@ class EventLoop(Exchange):
                 self.give_up(expendable)
                 self.close(expendable)  # no lingering: its place is taken
             connection = Connection(self, port, raw, client, address)
+            if port.certificate:
+                self.greet(connection)
+                continue
             port.move(connection, Phase.IDLE)
             self.guard(self.read, connection)  # the request is often there already
         return False
@@ -106,6 +110,7 @@ class EventLoop(Exchange):
     def timeouts(self) -> tuple[tuple[Phase, float], ...]:
         """How many seconds a connection may be in a phase."""
         return (
+            (Phase.HANDSHAKE, self.read_timeout if self.taking else self.idle_timeout),
             (Phase.IDLE, self.idle_timeout),
             (Phase.READING, self.read_timeout),
             (Phase.FLUSHING, FLUSH_TIMEOUT),

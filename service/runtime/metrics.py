@@ -93,6 +93,12 @@ class RuntimeMetrics:
             ("draining", "1 once the pod was told to go", worker.state.stage != Stage.SERVING),
         ):
             yield GaugeMetricFamily(f"hellopod_{name}", text, value=value)
+        if worker.certificate:
+            yield GaugeMetricFamily(
+                "hellopod_tls_certificate_expiry_timestamp_seconds",
+                "When the certificate expires that new connections get",
+                value=worker.certificate.expires,
+            )
         yield CounterMetricFamily(
             "hellopod_worker_restarts", "Workers replaced in this pod", value=worker.state.restarts
         )

@@ -8,10 +8,11 @@ from typing import Any
 
 from gunicorn.sock import BaseSocket
 
+from service.runtime.certificate import Certificate
 from service.runtime.connection import Connection, Phase
 
 # Who may be closed when no more connections fit: all that are not being served.
-EXPENDABLE = (Phase.IDLE, Phase.READING, Phase.FLUSHING)
+EXPENDABLE = (Phase.HANDSHAKE, Phase.IDLE, Phase.READING, Phase.FLUSHING)
 
 
 def fitting(connections: int, others: int) -> int:
@@ -30,10 +31,17 @@ class Port:
     flood each would be closed before it can say what it wants.
     """
 
-    def __init__(self, listeners: list[BaseSocket], limit: int, unheard: float) -> None:
+    def __init__(
+        self,
+        listeners: list[BaseSocket],
+        limit: int,
+        unheard: float,
+        certificate: Certificate | None = None,
+    ) -> None:
         self.listeners = listeners
         self.limit = limit
         self.unheard = unheard
+        self.certificate = certificate  # with which it speaks TLS
         self.poller = selectors.DefaultSelector()
         # A system call less, and no detour through gunicorn's wrapper, for each connection.
         self.sources = {

@@ -14,6 +14,7 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
 
+from service.runtime.certificate import Certificate
 from service.runtime.connection import Connection, Phase
 from service.runtime.dispatch import Dispatch
 from service.runtime.drain import leave
@@ -41,19 +42,22 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
     config: Any  # service.config.Config, or anything with the runtime's settings
     state: PodState
     management_socket: socket.socket
+    certificate: Certificate | None = None  # to speak TLS; gunicorn's certfile only says that we do
     buffer_limit = BUFFER_LIMIT
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Refuse what the event loop does not speak: TLS and HTTP/2 end at the ingress."""
-        if cfg.is_ssl or cfg.proxy_protocol != "off" or "h2" in cfg.http_protocols:
-            sys.exit("PodWorker speaks plain HTTP/1.1 only: no TLS, HTTP/2 or PROXY protocol")
+        """Refuse what the event loop does not speak, and gunicorn's own TLS."""
+        if cfg.proxy_protocol != "off" or "h2" in cfg.http_protocols:
+            sys.exit("PodWorker speaks HTTP/1.1 only: no HTTP/2 or PROXY protocol")
+        if bool(cfg.is_ssl) != bool(cls.certificate) or cfg.ca_certs or cfg.cert_reqs:
+            sys.exit("PodWorker has its certificate from TLS_CERT_FILE, and asks clients for none")
 
     def init_process(self) -> None:
         """Build everything that must not exist before the fork, then load the app and run."""
         sys.setswitchinterval(SWITCH_INTERVAL)
         limit = fitting(self.cfg.worker_connections, MANAGEMENT_CONNECTIONS + OTHER_FILES)
-        self.main = Port(self.sockets, limit, unheard=0.1)
+        self.main = Port(self.sockets, limit, unheard=0.1, certificate=self.certificate)
         # Less, as there are few places: with 50 ms it takes over a thousand connections a second to
         # keep a probe out.
         self.management = Port([self.management_socket], MANAGEMENT_CONNECTIONS, unheard=0.05)
@@ -67,6 +71,8 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         self.metrics.join(self.wsgi)
         self.main.watch_pipe(self.method_queue.fileno(), self.method_queue.run_callbacks)
         self.main.watch_pipe(self.management.poller.fileno(), self.serve_management)
+        if self.certificate:
+            self.certificate.renew(self.log)  # the master's may be as old as the pod
         self.taking = True
         self.main.accept(True)
         self.management.accept(True)
@@ -76,6 +82,8 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
             if time.monotonic() - beat > BEAT:
                 beat = time.monotonic()
                 self.notify()
+                if self.certificate:
+                    self.certificate.look(self.log)
                 if not self.is_parent_alive():
                     break
             self.take_turns()
@@ -93,8 +101,9 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         for listener in self.sockets:
             listener.close()
         self.idle_timeout = LAST_IDLE
-        for connection in self.main.held[Phase.IDLE]:
-            connection.since = time.monotonic()  # from now on, however long it has been idle
+        for phase in (Phase.HANDSHAKE, Phase.IDLE):
+            for connection in self.main.held[phase]:
+                connection.since = time.monotonic()  # from now on, however long it has been so
         self.longest_sleep = LAST_BEAT
         deadline = time.monotonic() + self.config.graceful_timeout - LAST_WORDS
         while self.main.count() and time.monotonic() < deadline:

@@ -8,6 +8,7 @@ VARIANTS = (
     "test_liveness",
     "test_network_policy",
     "test_overload",
+    "test_tls",
     "test_zero_loss",
 )
 

@@ -54,6 +54,8 @@ def application(environ, start_response):
         body = [b"x" * 65536] * int(arguments[0])
     elif what == "stream":
         body = chunks(int(arguments[0]), float(arguments[1]))
+    elif what == "scheme":
+        body = [environ["wsgi.url_scheme"].encode()]
     elif what == "stubborn":
         try:
             environ["wsgi.input"].read()

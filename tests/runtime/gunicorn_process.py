@@ -56,7 +56,7 @@ class Gunicorn:
             self.management = int(
                 self.wait_for(r"Management port listening at: http://0\.0\.0\.0:(\d+)")
             )
-        self.port = int(self.wait_for(r"\bListening at: http://[0-9.]+:(\d+)"))
+        self.port = int(self.wait_for(r"\bListening at: https?://[0-9.]+:(\d+)"))
         self.worker = int(self.wait_for(r"Booting worker with pid: (\d+)"))
 
     def __exit__(self, *_):

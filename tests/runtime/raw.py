@@ -61,9 +61,9 @@ def responses(data: bytes) -> list[tuple[int, dict[str, str], bytes]]:
     return found
 
 
-def get(port: int, path: str, headers: str = "", timeout: float = 10):
+def get(port: int, path: str, headers: str = "", timeout: float = 10, using=connect):
     """Ask on a connection of its own."""
-    with connect(port, timeout) as sock:
+    with using(port, timeout=timeout) as sock:
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n".encode())
         return read_response(sock)
 

@@ -10,7 +10,7 @@ import re
 
 import gunicorn
 import pytest
-from gunicorn import arbiter, sock, util
+from gunicorn import arbiter, config, sock, util
 from gunicorn.http import body, message, parser, unreader, wsgi
 from gunicorn.workers import base, gthread
 
@@ -73,6 +73,7 @@ RELIED_ON = {
         "b30aa481380d",
     ),
     message.Request.set_body_reader: ("comes after headers, sets body or raises", "63a3251b97ef"),
+    message.Message.__init__: ("takes https from cfg.is_ssl", "5f4b72550d99"),
     message.Message.should_close: ("looks at version and Connection", "6ed2c81865e1"),
     parser.Parser.__init__: (
         "makes a SocketUnreader of what has recv(), else reads an iterable",
@@ -85,7 +86,12 @@ RELIED_ON = {
     ),
     unreader.Unreader.unread: ("puts bytes before what is buffered", "0e49e2a82bf6"),
     unreader.Unreader.take_buffered: ("returns what was read ahead", "61a601bc9ddf"),
-    unreader.SocketUnreader.chunk: ("reads with sock.recv()", "e1fc7ed2adac"),
+    unreader.SocketUnreader.chunk: ("reads mxchunk bytes with sock.recv()", "e1fc7ed2adac"),
+    sock.TCPSocket.__str__: ("logs https with cfg.is_ssl", "c0c99f01651f"),
+    config.Config.is_ssl.fget: (
+        "is true with a certfile, which we set and never read",
+        "0c6aee1b7160",
+    ),
     sock.TCPSocket.get_backlog: ("returns the accept queue's length", "d52c44531e89"),
     arbiter.Arbiter.init_signals: (
         "runs before when_ready, so that Drain can replace handlers",
