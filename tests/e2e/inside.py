@@ -25,8 +25,8 @@ def worker():
 """
 
 
-def run(cluster: Cluster, pod: str, script: str, check: bool = True) -> Any:
+def run(cluster: Cluster, pod: str, script: str, check: bool = True, seconds: float = 90) -> Any:
     """Run a script in a pod's container and return the JSON it prints, if it prints any."""
     command = ("exec", pod, "--", "python", "-c", PRELUDE + script)
-    output = cluster.kubectl(*command, check=check, seconds=90).stdout
+    output = cluster.kubectl(*command, check=check, seconds=seconds).stdout
     return json.loads(output) if output else None
