@@ -144,9 +144,8 @@ class Config:
             )
         if bool(self.tls_cert_file) != bool(self.tls_key_file):
             given, missing = ("TLS_CERT_FILE", "TLS_KEY_FILE")[:: 1 if self.tls_cert_file else -1]
-            raise SettingError(
-                f"{given}={self.public()[given]!r} is not allowed: {missing} must be set too"
-            )
+            shown = _shown(given, self.tls_cert_file or self.tls_key_file)
+            raise SettingError(f"{given}={shown} is not allowed: {missing} must be set too")
         if self.handler_timeout <= self.graceful_timeout:
             raise SettingError(
                 f"HANDLER_TIMEOUT={self.handler_timeout:g} is not allowed: it must be above "

@@ -25,7 +25,7 @@ try:
     tls_certificate = Certificate(*files) if all(files) else None
 except Unusable as unusable:
     shown = settings.public()[unusable.setting]
-    sys.exit(f"hellopod: {unusable.setting}={shown!r} is not allowed: {unusable.reason}")
+    sys.exit(f"hellopod: {unusable.setting}={shown!a} is not allowed: {unusable.reason}")
 
 
 class Worker(PodWorker):

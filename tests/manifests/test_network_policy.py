@@ -83,11 +83,11 @@ def test_metrics_are_not_for_clients(closed):
     assert closed.settings.metrics_on_http is False
 
 
-def test_readme_lets_the_spans_of_its_overlay_out():
+def test_readme_lets_the_spans_of_the_guide_to_tracing_out():
     policy = yaml.safe_load(SECTION.split("```yaml\n")[1].split("```")[0])
     [rule] = policy["spec"]["egress"]
     [peer] = rule["to"]
     namespace = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
     [port] = rule["ports"]
 
-    assert f".{namespace}:{port['port']}\n" in (ROOT / "README.md").read_text()
+    assert f".{namespace}:{port['port']}\n" in (ROOT / "docs/tracing.md").read_text()
