@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import ssl
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -41,8 +42,10 @@ class Certificate:
 
     def __init__(self, cert_file: str, key_file: str) -> None:
         self.files = (cert_file, key_file)
-        self._seen = self._tried = self._signature()
-        self._load()
+        self._seen = self._served = self._signature()
+        self._refused: Any = None  # the last files that were unusable, and why
+        # For connections from now on; the others keep what they began with.
+        self.context, self.expires = load(*self.files)
 
     def wrap(self, raw: socket.socket) -> TlsSocket:
         """Return a connection that has yet to shake hands; the socket it was is of no use then."""
@@ -59,25 +62,29 @@ class Certificate:
             self.renew(log)
 
     def renew(self, log: Any) -> None:
-        """Take up files that have changed; unusable ones are logged once and change nothing."""
+        """Take up files that have changed; unusable ones are logged once and change nothing.
+
+        They are tried again, for what is wrong may be that no more files can be opened now.
+        """
         now = self._signature()
-        if now == self._tried:
+        if now == self._served:
             return
-        self._tried = now
         try:
-            self._load()
+            context, expires = load(*self.files)
+            if expires <= time.time():  # at a start there is nothing better to serve
+                raise Unusable(CERT, "it must not have expired")
         except Unusable as error:
-            log.error("the certificate stays as it was, the new files are unusable: %s", error)
+            refused = (now, str(error))
+            if refused != self._refused:
+                log.error("the certificate stays as it was, the new files are unusable: %s", error)
+            self._refused = refused
         else:
-            until = datetime.fromtimestamp(self.expires, UTC).isoformat()
+            self.context, self.expires, self._served = context, expires, now
+            until = datetime.fromtimestamp(expires, UTC).isoformat()
             log.info("serving a new certificate, valid until %s", until)
 
     def _signature(self) -> list[tuple[int, int, int] | None]:
         return [identity(file) for file in self.files]
-
-    def _load(self) -> None:
-        # For connections from now on; the others keep what they began with.
-        self.context, self.expires = load(*self.files)
 
 
 def identity(file: str) -> tuple[int, int, int] | None:
@@ -86,7 +93,7 @@ def identity(file: str) -> tuple[int, int, int] | None:
         status = os.stat(file)
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_ino, status.st_size
+    return status.st_ctime_ns, status.st_ino, status.st_size  # ctime: rights count too
 
 
 def load(cert_file: str, key_file: str) -> tuple[ssl.SSLContext, float]:

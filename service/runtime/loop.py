@@ -83,7 +83,7 @@ class EventLoop(Handshake):
                 self.close(expendable)  # no lingering: its place is taken
             connection = Connection(self, port, raw, client, address)
             if port.certificate:
-                self.greet(connection)
+                self.guard(self.greet, connection)
                 continue
             port.move(connection, Phase.IDLE)
             self.guard(self.read, connection)  # the request is often there already

@@ -38,7 +38,7 @@ LISTEN = """
 import socket, time
 server = socket.create_server(("", 7000), backlog=100)
 print("listening", flush=True)
-time.sleep(300)
+time.sleep(3600)
 """
 RESOLVE = """
 import os, socket, sys

@@ -1,5 +1,6 @@
 """Which files can be served, and when others are taken up."""
 
+import resource
 import ssl
 from datetime import UTC, datetime, timedelta
 
@@ -149,6 +150,34 @@ def test_a_broken_pair_is_logged_once_and_mended(files):
         certificate.look(log)
     assert certificate.context is not first
     assert len(log.lines) == 2
+
+
+def test_an_expired_pair_changes_nothing(files):
+    certificate, log = Certificate(*files.settings.values()), Log()
+    first = certificate.context
+
+    files.write(issue(not_after=datetime.now(UTC) - timedelta(days=1)))
+    for _ in range(3):
+        certificate.look(log)
+    assert certificate.context is first
+    [(level, _, problem)] = log.lines
+    assert (level, str(problem)) == ("error", "TLS_CERT_FILE: it must not have expired")
+
+
+def test_what_could_not_be_read_is_tried_again(files):
+    certificate, log = Certificate(*files.settings.values()), Log()
+    first = certificate.context
+
+    files.write(OTHER)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    for _ in range(3):
+        certificate.look(log)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert certificate.context is first
+    certificate.look(log)
+    assert certificate.context is not first
+    assert [level for level, *_ in log.lines] == ["error", "info"]
 
 
 def test_files_that_vanish_change_nothing(files):

@@ -58,7 +58,7 @@ def files(tmp_path):
 
 @pytest.fixture
 def rotating(files):
-    with Gunicorn(*OURS, TEST_APP, **files.settings, DRAIN_SECONDS="1") as gunicorn:
+    with Gunicorn(*OURS, TEST_APP, **files.settings, DRAIN_SECONDS="2") as gunicorn:
         wait_until_ready(gunicorn)
         yield gunicorn
 
@@ -487,7 +487,7 @@ def test_drain(rotating):
         assert read_response(slow)[0] == 200
         assert slow.recv(1) == b""
         assert rotating.wait() == 0
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 8
         assert raw.recv(1) == b""  # it never said anything, and nobody waited for it
 
 
