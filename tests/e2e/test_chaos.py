@@ -71,7 +71,7 @@ def the_other_pod_serves(app: App, cluster: Cluster, server: Server) -> Iterator
         time.sleep(AFTERMATH)
     log.info("the other pod: %d requests, %s", load.sent, load.streams[0]["outcomes"])
     assert not load.failures, load.examples
-    assert load.sent >= 20 * AFTERMATH
+    assert load.sent >= 20  # half of what is due in that time alone
 
 
 def test_readiness_switch(app: App, cluster: Cluster, server: Server) -> None:
