@@ -1,0 +1,101 @@
+"""A quantity measured of hellopod and its references in turn, and whether hellopod's goal holds."""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+OURS = "hellopod"
+
+
+def interleaved(
+    measurements: Mapping[str, Callable[[], float]], rounds: int
+) -> dict[str, list[float]]:
+    """Measure each once a round, so that what disturbs the machine for a while disturbs all."""
+    values: dict[str, list[float]] = {name: [] for name in measurements}
+    for _ in range(rounds):
+        for name, measurement in measurements.items():
+            values[name].append(measurement())
+    return values
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What hellopod's values are to be, as `of` says: times a reference's ("ratio"), more than
+    them ("difference"), or by themselves ("value")."""
+
+    reference: str
+    at_least: float | None = None
+    at_most: float | None = None
+    of: str = "ratio"
+
+    def holds(self, value: float) -> bool:
+        above = self.at_least is None or value >= self.at_least
+        return above and (self.at_most is None or value <= self.at_most)
+
+    def __str__(self) -> str:
+        bound = f">= {self.at_least:g}" if self.at_most is None else f"<= {self.at_most:g}"
+        return f"{self.of} {bound}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One quantity; `values` are lists of equal length, one value for each round."""
+
+    what: str
+    unit: str
+    values: Mapping[str, Sequence[float]]
+    goals: Sequence[Goal] = ()
+
+    def compared(self, name: str, of: str = "ratio") -> list[float]:
+        """Return how hellopod's value of each round compares with that of the same round."""
+        pairs = zip(self.values[OURS], self.values[name], strict=True)
+        if of == "value":
+            return list(self.values[name])
+        return [ours - theirs if of == "difference" else ours / theirs for ours, theirs in pairs]
+
+    def goal(self, name: str) -> Goal | None:
+        return next((goal for goal in self.goals if goal.reference == name), None)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each server: its median and spread, ours beside it, and the goal."""
+        rows = []
+        for name, values in self.values.items():
+            goal = self.goal(name)
+            of = goal.of if goal else "ratio"
+            compared = [] if name == OURS and not goal else self.compared(name, of)
+            rows.append(
+                {
+                    "what": self.what,
+                    "unit": self.unit,
+                    "server": name,
+                    **spread(values),
+                    "ours": spread(compared) if compared else None,
+                    "goal": str(goal) if goal else None,
+                    "holds": goal.holds(statistics.median(compared)) if goal else None,
+                }
+            )
+        return rows
+
+    def table(self) -> str:
+        """Return the rows as text."""
+        lines = [f"{self.what}, {self.unit}: median (least to most)"]
+        for row in self.rows():
+            ours = f"hellopod's: {text(row['ours'])}" if row["ours"] else ""
+            goal = f"{row['goal']}: {'holds' if row['holds'] else 'MISSED'}" if row["goal"] else ""
+            lines.append(f"  {row['server']:26} {text(row):32} {ours:38} {goal}".rstrip())
+        return "\n".join(lines)
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
+
+
+def text(figures: Mapping[str, float]) -> str:
+    median, least, most = (number(figures[key]) for key in ("median", "least", "most"))
+    return f"{median} ({least} to {most})"
+
+
+def number(value: float) -> str:
+    """Return three digits of it, or all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,48 @@
+"""Flask and nothing else, with answers of the same size as hellopod's.
+
+/chaos/wait and /chaos/cpu do what they do there: the handlers of the overload curves.
+"""
+
+import os
+import time
+
+from flask import Flask, request
+
+POD = os.environ.get("HOSTNAME", "unknown")
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def hello():
+    return f"Hello from container {POD}!\n"
+
+
+@app.get("/api/identity")
+def identity():
+    return {
+        "pod": POD,
+        "namespace": None,
+        "node": None,
+        "pod_ip": None,
+        "service_account": None,
+        "version": "0.1.0",
+        "revision": None,
+        "worker_pid": os.getpid(),
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "draining": False,
+    }
+
+
+@app.get("/chaos/wait")
+def wait():
+    time.sleep(float(request.args["seconds"]))
+    return {}
+
+
+@app.get("/chaos/cpu")
+def cpu():
+    end = time.thread_time() + float(request.args["seconds"])
+    while time.thread_time() < end:
+        sum(range(1000))
+    return {}

@@ -1,0 +1,136 @@
+"""hellopod and what a user would pick instead, each as a process on one core."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import environments
+
+SERVER_CORE, GENERATOR_CORE = 0, 1
+THREADS = 16  # as many as hellopod's CONCURRENCY
+STARTED = 20  # seconds that a start may take
+
+
+@dataclass(frozen=True)
+class Server:
+    """How to start one; in its command and environment {port} and {metrics} are free ports."""
+
+    name: str
+    python: Callable[[], Path | str]
+    command: str
+    directory: Path = environments.REFERENCES
+    environ: Mapping[str, str] = field(default_factory=dict)
+    metrics: str = ""  # where it serves its metrics, if it does: "{metrics}/metrics"
+
+
+@dataclass(frozen=True)
+class Running:
+    """One that serves."""
+
+    port: int
+    metrics: str
+    pid: int
+    seconds: float  # from exec to its first answer
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def gunicorn(name: str, environment: str, arguments: str, **more: object) -> Server:
+    command = "-m gunicorn --bind 127.0.0.1:{port} " + arguments
+    return Server(name, lambda: environments.python(environment), command, **more)  # type: ignore[arg-type]
+
+
+GTHREAD = f"--worker-class gthread --threads {THREADS}"
+HELLOPOD = Server(
+    "hellopod",
+    lambda: sys.executable,
+    "-m gunicorn --config python:service.runtime.gunicorn_conf",
+    directory=environments.HERE.parent,
+    environ={
+        "PORT": "{port}",
+        "MANAGEMENT_PORT": "{metrics}",
+        "POD_NAME": "hellopod-7d4b9c6f5-x2x7k",
+        "CHAOS": "true",
+    },
+    metrics="{metrics}/metrics",
+)
+TUTORIAL = gunicorn("tutorial", "tutorial", "tutorial.app:app")
+BARE = gunicorn("bare Flask, gthread", "bare", f"{GTHREAD} bare.app:app")
+EXPORTER = gunicorn(
+    "with exporter", "exporter", f"{GTHREAD} exporter.app:app", metrics="{port}/metrics"
+)
+MULTIPROCESS = gunicorn(
+    "with exporter, 4 workers",
+    "exporter",
+    f"{GTHREAD} --workers 4 --config python:exporter.gunicorn_conf exporter.multiprocess:app",
+    environ={"METRICS_PORT": "{metrics}", "PROMETHEUS_MULTIPROC_DIR": "{directory}"},
+    metrics="{metrics}/metrics",
+)
+GRANIAN = Server(
+    "bare Flask, granian",
+    lambda: environments.python("granian"),
+    "-m granian --interface wsgi --host 127.0.0.1 --port {port} "
+    f"--workers 1 --blocking-threads {THREADS} bare.app:app",
+)
+ALL = (HELLOPOD, TUTORIAL, BARE, EXPORTER, MULTIPROCESS, GRANIAN)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@contextmanager
+def running(server: Server, **settings: str) -> Iterator[Running]:
+    """Start it on its core, wait for its first answer, end it; what it logs goes to a file."""
+    python = server.python()
+    with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile() as log:
+        places = {"port": free_port(), "metrics": free_port(), "directory": directory}
+        environ = {name: text.format(**places) for name, text in server.environ.items()}
+        began = time.monotonic()
+        process = subprocess.Popen(
+            [python, *server.command.format(**places).split()],
+            cwd=server.directory,
+            env={"PATH": os.environ["PATH"], "HOSTNAME": "hellopod-7d4b9c6f5-x2x7k"}
+            | environ
+            | settings,
+            stdout=log,
+            stderr=log,
+            preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
+        )
+        try:
+            url = f"http://127.0.0.1:{places['port']}/"
+            wait_for_answer(process, url, log)
+            metrics = f"http://127.0.0.1:{server.metrics.format(**places)}"
+            yield Running(places["port"], metrics, process.pid, time.monotonic() - began)
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def wait_for_answer(process: subprocess.Popen[bytes], url: str, log: object) -> None:
+    deadline = time.monotonic() + STARTED
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=1):  # noqa: S310
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.002)
+    log.seek(0)  # type: ignore[attr-defined]
+    sys.exit(f"benchmarks: a server did not start: {log.read().decode()[-2000:]}")  # type: ignore[attr-defined]
