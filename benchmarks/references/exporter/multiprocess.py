@@ -1,7 +1,6 @@
 """The same for several workers, as its documentation shows."""
 
-from prometheus_flask_exporter.multiprocess import GunicornPrometheusMetrics
-
 from bare.app import app
+from prometheus_flask_exporter.multiprocess import GunicornPrometheusMetrics
 
 metrics = GunicornPrometheusMetrics(app)
