@@ -51,6 +51,10 @@ class Exchange:
 
     def on_event(self, connection: Connection, mask: int) -> None:
         """Go on with a connection that can be read or written."""
+        if not connection.watched:
+            # Reported before the next request was found in the buffer: to read on now could find
+            # the end of the stream, and close with that request unanswered.
+            return
         if connection.phase in (Phase.IDLE, Phase.READING):
             self.read(connection)
         elif connection.phase is Phase.FLUSHING:
