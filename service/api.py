@@ -21,7 +21,7 @@ def hello() -> Response:
         response = page.render(identity.current())
     else:
         response = Response(f"Hello from container {pod}!\n", mimetype="text/plain")
-    response.vary.add("Accept")
+    response.headers["Vary"] = "Accept"
     return response
 
 

@@ -1,12 +1,12 @@
 """What ties a response to its log records: the request id and the W3C trace context."""
 
 import re
-import uuid
-from typing import NamedTuple
+from secrets import token_hex
+from typing import Any, NamedTuple
 
 from flask import Flask, Response, current_app, request
 
-TRACE_HEADERS = ("traceparent", "tracestate")
+TRACE_HEADERS = {"traceparent": "HTTP_TRACEPARENT", "tracestate": "HTTP_TRACESTATE"}
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # https://www.w3.org/TR/trace-context-1/#traceparent-header: version ff and zero ids are invalid;
 # version 00 ends after the flags, a later one may go on after a dash.
@@ -33,21 +33,21 @@ def init_app(app: Flask) -> None:
 
 def correlate() -> None:
     """Take the caller's request id if it is harmless in a log and a header, else make one."""
-    # A secret is starred and so no id.
-    given = current_app.extensions["config"].conceal(request.headers.get("X-Request-ID", ""))
-    request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     environ = request.environ
+    # A secret is starred and so no id.
+    given = current_app.extensions["config"].conceal(environ.get("HTTP_X_REQUEST_ID", ""))
+    request_id = given if REQUEST_ID.fullmatch(given) else token_hex(16)
     environ["hellopod.request_id"] = request_id
     # The span of this request has set them already, if there is one.
-    headers = environ.setdefault("hellopod.trace_headers", incoming_trace_headers())
+    headers = environ.setdefault("hellopod.trace_headers", incoming_trace_headers(environ))
     environ["hellopod.trace"] = parse_traceparent(headers.get("traceparent", ""))
-    if request.url_rule:
-        environ["hellopod.route"] = request.url_rule.rule
+    if rule := request.url_rule:
+        environ["hellopod.route"] = rule.rule
 
 
-def incoming_trace_headers() -> dict[str, str]:
+def incoming_trace_headers(environ: dict[str, Any]) -> dict[str, str]:
     """Return the caller's trace context as it came."""
-    return {name: request.headers[name] for name in TRACE_HEADERS if name in request.headers}
+    return {name: environ[key] for name, key in TRACE_HEADERS.items() if key in environ}
 
 
 def outgoing_headers() -> dict[str, str]:

@@ -145,7 +145,7 @@ def logging_config(config: Config) -> dict[str, Any]:
         },
         "handlers": {
             "stdout": {
-                "class": "logging.StreamHandler",
+                "class": "service.output.Lines",
                 "stream": "ext://sys.stdout",
                 "formatter": "text" if sys.stdout.isatty() else "json",
             }

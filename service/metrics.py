@@ -40,7 +40,7 @@ def init_app(app: Flask) -> None:
         registry=registry,
         group_by=url_rule,
         buckets=BUCKETS,
-        excluded_paths=[rf"^{path}\Z" for path in (PATH, *health.PATHS)],
+        excluded_paths=[rf"^(?:{'|'.join((PATH, *health.PATHS))})\Z"],
     )
     exporter.info(
         "hellopod_build_info",

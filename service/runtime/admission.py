@@ -67,13 +67,13 @@ class Admission:
     def leave(self, connection: Any, now: float) -> Any | None:
         """Give a slot back; returns the connection that gets it, if one waits."""
         with self._lock:
-            self.gate.leave(connection)
+            self.gate.leave(connection, now)
             return self._next(now)
 
     def park(self, connection: Any, now: float) -> Any | None:
         """Give the slot back for as long as the client keeps its thread waiting."""
         with self._lock:
-            self.gate.leave(connection)
+            self.gate.leave(connection, now)
             self.parked += 1
             return self._next(now)
 

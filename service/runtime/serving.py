@@ -64,7 +64,9 @@ class Serving(EventLoop):
         connection.meter.begin()
         try:
             connection.hand_to_parser()
-            return bool(self.handle(connection))
+            keep = bool(self.handle(connection))
+            connection.sock.flush()  # an answer without a body
+            return keep
         except BaseException as error:  # SystemExit too: no request may end the worker
             try:
                 self.handle_error(None, connection.sock, connection.client, error)

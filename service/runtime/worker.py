@@ -147,7 +147,8 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         problem = self.problem(client.connection.request, req, addr, exc)
         try:
             if not client.answered:
-                client.sendall(problem)
+                client.head = b""  # of an answer that will not be
+                client.flush(problem)
         except OSError:
             self.log.debug("the client is gone")
 

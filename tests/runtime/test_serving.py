@@ -92,3 +92,23 @@ def test_what_counts_as_an_answer(status, answered):
         sock = ClientSocket(connection, worker=None)
         sock.sendall(b"HTTP/1.1 " + status + b"\r\n\r\n")
     assert sock.answered is answered
+
+
+def test_head_and_body_go_out_at_once():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setblocking(False)
+        connection = Connection()
+        connection.raw = ours
+        sock = ClientSocket(connection, worker=None)
+
+        sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        with pytest.raises(BlockingIOError):
+            theirs.recv(100)
+        sock.sendall(b"body")
+        assert theirs.recv(100) == b"HTTP/1.1 200 OK\r\n\r\nbody"
+
+        sock = ClientSocket(connection, worker=None)
+        sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        sock.flush()
+        assert theirs.recv(100) == b"HTTP/1.1 204 No Content\r\n\r\n"
