@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .comparison import number, spread
+from .comparison import number, spread, text
 from .oha import Answer
 
 PATIENCE = 1.0  # seconds: a client gives up then, and an answer after that is worth nothing
@@ -57,10 +57,14 @@ class Row:
 
     load: str
     server: str
-    capacity: float  # requests a second
+    capacities: Sequence[float]  # requests a second: before and after each round
     factor: float
     points: Sequence[Point]
     at_least: float | None  # the goal, as a share of the capacity
+
+    @property
+    def capacity(self) -> dict[str, float]:
+        return spread(self.capacities)
 
     @property
     def goodput(self) -> dict[str, float]:
@@ -106,13 +110,14 @@ def table(rows: Sequence[Row]) -> str:
     """Return the rows as text, by load and server."""
     lines = [
         "Goodput: answers 200 within a second of being sent, as a share of the server's capacity;",
-        "median (least to most). sent: share of what was due; * = less than the rate was offered.",
+        "median (least to most). sent: share of the rate; * = the server was offered less than the",
+        "rate: all connections were taken by requests it had not answered, or oha sent no faster.",
     ]
     for load in dict.fromkeys(row.load for row in rows):
         lines += ["", load, f"  {'':20}  load   sent goodput                  p99"]
         for row in rows:
             if row.load == load:
                 first = row.factor == min(other.factor for other in rows)
-                lines += [f"  {row.server}: capacity {number(row.capacity)}/s"] if first else []
+                lines += [f"  {row.server}: capacity {text(row.capacity)}/s"] if first else []
                 lines.append(str(row))
     return "\n".join(lines)

@@ -46,7 +46,7 @@ class Open:
     seconds: float
     outcomes: Mapping[str, int]  # by status or by what went wrong
     percentiles: Mapping[str, float | None]  # seconds, of answers with 2xx: "p50", "p99", ...
-    under_way: int = 0  # nobody knows their outcome: not in outcomes
+    under_way: int = 0  # without an outcome; at low rates oha counts idle connections too
     answers: Sequence[Answer] = ()
 
     @property

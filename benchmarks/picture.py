@@ -32,13 +32,15 @@ def curves(rows: Sequence[Row], path: Path) -> None:
 
     loads = list(dict.fromkeys(row.load for row in rows))
     figure = Figure((WIDTH, HEIGHT), layout="constrained")
-    panels = figure.subplots(-(-len(loads) // 2), 2, sharex=True, sharey=True).flat
+    panels = figure.subplots(-(-len(loads) // 2), 2, sharex=True, sharey="row").flat
     for panel, load in zip(panels, loads, strict=False):
         draw(panel, [row for row in rows if row.load == load])
         panel.set_title(load)
     figure.supxlabel("load offered, times the server's own capacity")
     figure.supylabel("answered with 200 within a second, share of that capacity")
+    panel.plot([], [], "ko", mfc="white", linestyle="", label="hollow: offered less than that")
     handles, labels = panel.get_legend_handles_labels()
+    handles, labels = handles[-2::-1] + handles[-1:], labels[-2::-1] + labels[-1:]
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
@@ -60,5 +62,5 @@ def draw(panel: "Axes", rows: Sequence[Row]) -> None:
     panel.set_xticks(factors, [f"{factor:g}" for factor in factors])
     panel.minorticks_off()
     panel.yaxis.set_major_formatter("{x:.0%}")
-    panel.set_ylim(0, 1.2)
+    panel.set_ylim(bottom=0)
     panel.grid(alpha=0.3)

@@ -13,7 +13,7 @@ def answers(*, sent=(4.0,), took=0.5, status=200):
 
 def row(goodput=(1.0,), sent=1.0, at_least=None, factor=3):
     points = [Point(factor, sent, share, 0.2, {"200": 10}) for share in goodput]
-    return Row("/", "hellopod", 100.0, factor, points, at_least)
+    return Row("/", "hellopod", [90.0, 110.0], factor, points, at_least)
 
 
 def test_goodput_is_of_the_steady_part():
@@ -41,7 +41,7 @@ def test_p99():
 
 
 def test_nothing_served_has_no_p99():
-    nothing = Row("/", "tutorial", 100.0, 3, [Point(3, 1.0, 0.0, None, {"timeout": 9})], None)
+    nothing = Row("/", "tutorial", [100.0], 3, [Point(3, 1.0, 0.0, None, {"timeout": 9})], None)
 
     assert nothing.p99 is None
     assert str(nothing).endswith(" -")
@@ -62,9 +62,9 @@ def test_a_goal_is_of_the_median_and_says_whether_it_holds():
 def test_the_table_has_each_server_once_a_load():
     lines = goodput.table([row(factor=0.5), row(factor=10)]).splitlines()
 
-    assert lines[3:] == [
+    assert lines[4:] == [
         "/",
         "                        load   sent goodput                  p99",
-        "  hellopod: capacity 100/s",
+        "  hellopod: capacity 100 (90 to 110)/s",
         *(str(row(factor=factor)) for factor in (0.5, 10)),
     ]
