@@ -25,19 +25,19 @@ class Point:
 
 
 def steady(answers: Sequence[Answer], seconds: float) -> list[Answer]:
-    """Return those with 200 to requests that were sent while nothing began or ended.
+    """Return those to requests that were sent while nothing began or ended.
 
     A third of the time fills queues and opens connections. Who was sent in the last PATIENCE
     seconds may not have had the time to be answered.
     """
     first, last = seconds / 3, seconds - PATIENCE
-    return [answer for answer in answers if first <= answer.sent < last and answer.status == 200]
+    return [answer for answer in answers if first <= answer.sent < last]
 
 
 def rate(answers: Sequence[Answer], seconds: float) -> float:
     """Return what was served a second, in time for its client."""
-    in_time = [answer for answer in steady(answers, seconds) if answer.took <= PATIENCE]
-    return len(in_time) / (seconds * 2 / 3 - PATIENCE)
+    served = [answer for answer in steady(answers, seconds) if answer.status == 200]
+    return sum(answer.took <= PATIENCE for answer in served) / (seconds * 2 / 3 - PATIENCE)
 
 
 def throughput(answers: Sequence[Answer], seconds: float) -> float:

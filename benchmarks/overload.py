@@ -93,7 +93,9 @@ def curve(
             factor,
             min(1, (each.sent + each.under_way) / (factor * before * seconds)),
             goodput.rate(each.answers, seconds) / (before + after) * 2,
-            goodput.p99([answer.took for answer in goodput.steady(each.answers, seconds)]),
+            goodput.p99(
+                [one.took for one in goodput.steady(each.answers, seconds) if one.status == 200]
+            ),
             each.outcomes,
         )
         for factor, each in found.items()
