@@ -32,10 +32,12 @@ def curves(rows: Sequence[Row], path: Path) -> None:
 
     loads = list(dict.fromkeys(row.load for row in rows))
     figure = Figure((WIDTH, HEIGHT), layout="constrained")
-    panels = figure.subplots(-(-len(loads) // 2), 2, sharex=True, sharey="row").flat
+    panels = figure.subplots(-(-len(loads) // 2), 2, sharex=True, sharey="row").ravel()
     for panel, load in zip(panels, loads, strict=False):
         draw(panel, [row for row in rows if row.load == load])
         panel.set_title(load)
+    for panel in panels:  # not before all are drawn: it ends the scaling of those that share it
+        panel.set_ylim(bottom=0)
     figure.supxlabel("load offered, times the server's own capacity")
     figure.supylabel("answered with 200 within a second, share of that capacity")
     panel.plot([], [], "ko", mfc="white", linestyle="", label="hollow: offered less than that")
@@ -62,5 +64,4 @@ def draw(panel: "Axes", rows: Sequence[Row]) -> None:
     panel.set_xticks(factors, [f"{factor:g}" for factor in factors])
     panel.minorticks_off()
     panel.yaxis.set_major_formatter("{x:.0%}")
-    panel.set_ylim(bottom=0)
     panel.grid(alpha=0.3)
