@@ -3,16 +3,40 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 from .servers import GENERATOR_CORE
 
 INSTALL = (
     "benchmarks: oha is not on PATH: cargo install --locked oha, or https://github.com/hatoo/oha"
 )
+UNDER_WAY = "aborted due to deadline"  # when the time was over
+
+
+class Answer(NamedTuple):
+    """One that came in time, whatever its status; seconds from the start of the load."""
+
+    due: float
+    sent: float  # later, if all connections were taken
+    ended: float
+    status: int
+
+    @property
+    def took(self) -> float:
+        return self.ended - self.sent
+
+    @property
+    def waited(self) -> float:
+        """With what it waited for a connection."""
+        return self.ended - self.due
 
 
 @dataclass(frozen=True)
@@ -22,6 +46,8 @@ class Open:
     seconds: float
     outcomes: Mapping[str, int]  # by status or by what went wrong
     percentiles: Mapping[str, float | None]  # seconds, of answers with 2xx: "p50", "p99", ...
+    under_way: int = 0  # without an outcome; at low rates oha counts idle connections too
+    answers: Sequence[Answer] = ()
 
     @property
     def sent(self) -> int:
@@ -44,28 +70,43 @@ def load(
     rate: float | None = None,
     timeout: float = 1,
     keep_alive: bool = True,
+    headers: Sequence[str] = (),
 ) -> Open:
     """Send so many requests a second; without a rate, as many as the connections can.
 
     Latencies count from the moment a request was due, so that a slow answer does not hide those
-    behind it (coordinated omission). Raises SystemExit without oha.
+    behind it (coordinated omission); the timeout, from when it was sent. Raises SystemExit without
+    oha.
     """
     if not shutil.which("oha"):
         sys.exit(INSTALL)
-    run = subprocess.run(
-        ["oha", "--no-tui", "--output-format", "json", "-t", f"{timeout:g}s", "-z", f"{seconds:g}s"]
-        + ["-c", str(connections), *([] if keep_alive else ["--disable-keepalive"])]
-        + (["-q", f"{rate:.2f}", "--latency-correction"] if rate else [])
-        + [url],
-        capture_output=True,
-        check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE}),
-    )
-    return parse(run.stdout)
+    with tempfile.TemporaryDirectory() as directory:
+        database = Path(directory, "answers")
+        run = subprocess.run(
+            ["oha", "--no-tui", "--output-format", "json", "--stats-success-breakdown"]
+            + ["-t", f"{timeout:g}s", "-z", f"{seconds:g}s", "-c", str(connections)]
+            + ([] if keep_alive else ["--disable-keepalive"])
+            + (["-q", f"{rate:.2f}", "--latency-correction"] if rate else [])
+            + [argument for header in headers for argument in ("-H", header)]
+            + ["--db-url", str(database), url],
+            capture_output=True,
+            check=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE}),
+        )
+        return parse(run.stdout, read(database))
 
 
-def parse(text: bytes) -> Open:
+def parse(text: bytes, answers: Sequence[Answer] = ()) -> Open:
     found = json.loads(text)
     outcomes = found["statusCodeDistribution"] | found["errorDistribution"]
-    outcomes.pop("aborted due to deadline", None)  # under way when the time was over
-    return Open(found["summary"]["total"], outcomes, found["latencyPercentiles"])
+    under_way = outcomes.pop(UNDER_WAY, 0)
+    percentiles = found["latencyPercentilesSuccessful"]
+    return Open(found["summary"]["total"], outcomes, percentiles, under_way, answers)
+
+
+def read(database: Path) -> list[Answer]:
+    """Return what oha writes of each answer; of those that failed it writes none."""
+    columns = 'coalesce(start_latency_correction, start), start, "end", status'
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute(f"SELECT {columns} FROM oha")  # noqa: S608
+        return [Answer(*row) for row in rows]

@@ -61,7 +61,6 @@ HELLOPOD = Server(
         "PORT": "{port}",
         "MANAGEMENT_PORT": "{metrics}",
         "POD_NAME": "hellopod-7d4b9c6f5-x2x7k",
-        "CHAOS": "true",
     },
     metrics="{metrics}/metrics",
 )

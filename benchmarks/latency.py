@@ -1,0 +1,36 @@
+"""p99 of / at half load: python -m benchmarks.latency
+
+Open-loop load by oha over kept connections, at half of what the slowest of the servers can serve:
+the same requests a second for all. One core for the server and one for oha, the servers in turn.
+"""
+
+from . import goodput, oha, servers, throughput
+from .comparison import Comparison, Goal, interleaved
+
+CONNECTIONS = 64  # of an ingress to a pod
+ROUNDS, SECONDS = 5, 4
+GOALS = (Goal("bare Flask, gthread", at_most=1.3),)
+
+
+def p99(server: servers.Server, rate: float) -> float:
+    """Return milliseconds from when a request was due to its answer; a refusal counts as a second,
+    so that nobody gets faster by it."""
+    with servers.running(server) as process:
+        found = oha.load(f"{process.url}/", SECONDS, CONNECTIONS, rate)
+    assert set(found.outcomes) <= {"200", "503"}, f"{server.name}: {found.outcomes}"
+    answers = goodput.steady(found.answers, SECONDS)
+    times = [each.waited if each.status == 200 else goodput.PATIENCE for each in answers]
+    return 1000 * goodput.p99(times)
+
+
+def measure(rounds: int = ROUNDS) -> list[Comparison]:
+    """Return the p99 of each server."""
+    rate = min(throughput.rate(server, "/") for server in servers.ALL) / 2
+    measurements = {server.name: lambda s=server: p99(s, rate) for server in servers.ALL}
+    what = f"p99 of / at {rate:.0f} requests/s, half of what the slowest can serve"
+    return [Comparison(what, "ms", interleaved(measurements, rounds), GOALS)]
+
+
+if __name__ == "__main__":
+    for comparison in measure():
+        print(comparison.table())
