@@ -1,0 +1,168 @@
+"""What one pod does with each rate of requests, from a simulation of every single one.
+
+The decisions are not modelled: they are service/runtime/admission.py itself, with the simulation's
+clock and CPU meters in place of real ones.
+"""
+
+import random
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+
+import simpy
+
+from service.config import Config
+from service.runtime.admission import Admission, Verdict
+
+CONFIG = Config()
+SWITCH = 0.005  # seconds of CPU after which a thread lets another one run: Python's switch interval
+LOOK = 0.01  # seconds between two looks for who has waited too long, and who may run now
+# CPU seconds of a refusal: a tenth of what serving `/` takes (README, benchmarks.refusal).
+REFUSAL = 0.00004
+# Of what a pod can serve: each is simulated, between them lies a straight line.
+LOADS = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
+REQUESTS = 2000  # at least, in each simulation
+
+
+@dataclass(frozen=True)
+class Handler:
+    """What a request takes: seconds of CPU, then seconds of waiting for somebody else."""
+
+    work: float
+    wait: float = 0.0
+    cores: float = 1.0  # what a pod can use: one Python process, or less by its CPU limit
+
+    @property
+    def capacity(self) -> float:
+        """The most requests a second that a pod can serve: the CPU or the slots end first."""
+        slots = CONFIG.concurrency / (self.wait + self.work / self.cores)
+        return min(self.cores / self.work, slots)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A rate of requests and what comes of it: served and refused a second, cores, slots."""
+
+    offered: float
+    served: float
+    cpu: float  # cores
+    taken: float  # requests that run or wait, as a share of the slots
+
+
+@dataclass(eq=False)
+class Request:
+    """Stands for the connection and its CPU meter."""
+
+    age_from: float = 0.0
+    cpu: float = 0.0
+    meter: "Request" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.meter = self
+
+    def used(self) -> float:
+        """Return CPU seconds so far."""
+        return self.cpu
+
+
+class Pod:
+    """Simulates a pod; a CPU limit makes its CPU slower, as it is over some periods of 100 ms."""
+
+    def __init__(self, handler: Handler, rate: float, seed: int) -> None:
+        self.env = simpy.Environment()
+        self.handler = handler
+        self.rate = rate
+        self.random = random.Random(seed)  # noqa: S311
+        limits = CONFIG.concurrency, CONFIG.queue_length, CONFIG.queue_timeout
+        self.admission = Admission(*limits, threads=CONFIG.concurrency)
+        self.interpreter = simpy.PriorityResource(self.env)
+        self.arrived = self.served = 0
+        self.cpu = self.taken = 0.0
+
+    def run(self, warm_up: float, seconds: float) -> Point:
+        """Return averages over some seconds."""
+        self.env.process(self.arrivals())
+        self.env.process(self.looks())
+        self.env.run(warm_up)
+        self.arrived = self.served = 0
+        self.cpu = self.taken = 0.0
+        self.env.run(warm_up + seconds)
+        looks = seconds / LOOK * CONFIG.concurrency
+        figures = self.served / seconds, self.cpu / seconds, self.taken / looks
+        return Point(self.rate, min(figures[0], self.rate), *figures[1:])
+
+    def arrivals(self) -> Iterator[simpy.Event]:
+        """Come at random: a Service picks a pod for each connection at random."""
+        while True:
+            yield self.env.timeout(self.random.expovariate(self.rate))
+            self.arrived += 1
+            request = Request()
+            verdict = self.admission.offer(request, self.env.now)
+            if verdict is Verdict.RUN:
+                self.env.process(self.serve(request))
+            elif verdict is Verdict.REFUSE:
+                self.env.process(self.compute(Request(), REFUSAL, priority=0))
+
+    def looks(self) -> Iterator[simpy.Event]:
+        while True:
+            yield self.env.timeout(LOOK)
+            for request in self.admission.take_expired(self.env.now):
+                self.env.process(self.compute(request, REFUSAL, priority=0))
+            self.start(self.admission.next(self.env.now))
+            self.taken += self.admission.running + len(self.admission.waiting)
+
+    def start(self, request: Request | None) -> None:
+        if request:
+            self.env.process(self.serve(request))
+
+    def serve(self, request: Request) -> Iterator[simpy.Event]:
+        yield from self.compute(request, self.handler.work)
+        yield self.env.timeout(self.handler.wait)
+        self.served += 1
+        self.start(self.admission.leave(request, self.env.now))
+
+    def compute(self, request: Request, work: float, priority: int = 1) -> Iterator[simpy.Event]:
+        """Take turns with all other threads; the event loop, which refuses, comes first."""
+        while work > 1e-9:
+            part = min(work, SWITCH)
+            with self.interpreter.request(priority) as turn:
+                yield turn
+                yield self.env.timeout(part / self.handler.cores)
+            request.cpu += part
+            self.cpu += part
+            work -= part
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What comes of any rate."""
+
+    handler: Handler
+    points: tuple[Point, ...]
+
+    def at(self, offered: float) -> Point:
+        """Return it; beyond the last point refusals take the CPU that serving needs."""
+        index = bisect_right(self.points, offered, key=lambda point: point.offered)
+        if index < len(self.points):
+            low, high = self.points[index - 1 : index + 1]
+            share = (offered - low.offered) / (high.offered - low.offered)
+            ends = ((low.served, high.served), (low.cpu, high.cpu), (low.taken, high.taken))
+            return Point(offered, *(a + share * (b - a) for a, b in ends))
+        last = self.points[-1]
+        cpu = last.cpu + (offered - last.offered) * REFUSAL
+        lost = max(0.0, cpu - self.handler.cores) / self.handler.work
+        cpu = min(cpu, self.handler.cores)
+        return Point(offered, max(0.0, last.served - lost), cpu, last.taken)
+
+
+@cache
+def curve(handler: Handler, seed: int = 1) -> Curve:
+    """Simulate a pod at each of LOADS."""
+    points = [Point(0.0, 0.0, 0.0, 0.0)]
+    lasts = CONFIG.queue_timeout + handler.wait + handler.work / handler.cores
+    for load in LOADS:
+        rate = load * handler.capacity
+        seconds = max(REQUESTS / rate, 10 * lasts)
+        points.append(Pod(handler, rate, seed).run(3 * lasts, seconds))
+    return Curve(handler, tuple(points))
