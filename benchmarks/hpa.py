@@ -1,7 +1,7 @@
 """The HorizontalPodAutoscaler's algorithm, as the controller manager runs it.
 
-Described in https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/; what
-that leaves open is in kubernetes/kubernetes, pkg/controller/podautoscaler. Times are seconds.
+https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/ describes it;
+what that leaves open is in kubernetes/kubernetes, pkg/controller/podautoscaler. Times are seconds.
 """
 
 import math
