@@ -47,6 +47,7 @@ class Cluster:
     """What pods find: their start, and room; pods beyond `room` wait for a node."""
 
     start: float = START
+    created: float = CREATED
     room: float = math.inf  # pods
     node: float = 90.0  # seconds until a new node runs pods
 
@@ -132,7 +133,7 @@ class Model:
         for place in range(number - self.wanted):
             pod = Pod()
             self.pods.append(pod)
-            wait = max(0, place + 1 - BURST) / CREATED
+            wait = max(0, place + 1 - BURST) / self.cluster.created
             wait += self.cluster.node if len(self.pods) > self.cluster.room else 0.0
             self.env.process(self.start(pod, wait))
         for pod in self.pods[number:]:

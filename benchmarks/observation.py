@@ -8,8 +8,9 @@ else uses the machine:
 import re
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -162,6 +163,20 @@ class Comparison:
         """Return the 5th, 50th and 95th percentile of the share that is refused."""
         values = sorted(map(shed_share, self.runs))
         return tuple(values[int(share * (len(values) - 1))] for share in (0.05, 0.5, 0.95))
+
+    def summary(self) -> dict[str, Any]:
+        """Return what is worth keeping: both timelines and how far apart they are."""
+        return {
+            "trial": self.trial.name,
+            "observed": [asdict(row) for row in self.trial.rows],
+            "closest": [asdict(row) for row in self.closest],
+            "ready_5_50_95": [self.band(index) for index in range(len(self.trial.rows))],
+            "shed_observed": shed_share(self.trial.rows),
+            "shed_closest": shed_share(self.closest),
+            "shed_5_50_95": self.shed(),
+            "rows_within": self.inside,
+            "pods_apart": distance(self.closest, self.trial.rows),
+        }
 
     def __str__(self) -> str:
         lines = [f"{self.trial.name}: observed | closest of {len(self.runs)} | 5 %, median, 95 %"]

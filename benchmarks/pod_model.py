@@ -77,7 +77,7 @@ class Pod:
         limits = CONFIG.concurrency, CONFIG.queue_length, CONFIG.queue_timeout
         self.admission = Admission(*limits, threads=CONFIG.concurrency)
         self.interpreter = simpy.PriorityResource(self.env)
-        self.arrived = self.served = 0
+        self.arrived = self.refused = 0
         self.cpu = self.taken = 0.0
 
     def run(self, warm_up: float, seconds: float) -> Point:
@@ -85,12 +85,12 @@ class Pod:
         self.env.process(self.arrivals())
         self.env.process(self.looks())
         self.env.run(warm_up)
-        self.arrived = self.served = 0
+        self.arrived = self.refused = 0
         self.cpu = self.taken = 0.0
         self.env.run(warm_up + seconds)
         looks = seconds / LOOK * CONFIG.concurrency
-        figures = self.served / seconds, self.cpu / seconds, self.taken / looks
-        return Point(self.rate, min(figures[0], self.rate), *figures[1:])
+        served = min(self.rate * (1 - self.refused / self.arrived), self.handler.capacity)
+        return Point(self.rate, served, self.cpu / seconds, self.taken / looks)
 
     def arrivals(self) -> Iterator[simpy.Event]:
         """Come at random: a Service picks a pod for each connection at random."""
@@ -102,15 +102,19 @@ class Pod:
             if verdict is Verdict.RUN:
                 self.env.process(self.serve(request))
             elif verdict is Verdict.REFUSE:
-                self.env.process(self.compute(Request(), REFUSAL, priority=0))
+                self.refuse(request)
 
     def looks(self) -> Iterator[simpy.Event]:
         while True:
             yield self.env.timeout(LOOK)
             for request in self.admission.take_expired(self.env.now):
-                self.env.process(self.compute(request, REFUSAL, priority=0))
+                self.refuse(request)
             self.start(self.admission.next(self.env.now))
             self.taken += self.admission.running + len(self.admission.waiting)
+
+    def refuse(self, request: Request) -> None:
+        self.refused += 1
+        self.env.process(self.compute(request, REFUSAL, priority=0))
 
     def start(self, request: Request | None) -> None:
         if request:
@@ -119,7 +123,6 @@ class Pod:
     def serve(self, request: Request) -> Iterator[simpy.Event]:
         yield from self.compute(request, self.handler.work)
         yield self.env.timeout(self.handler.wait)
-        self.served += 1
         self.start(self.admission.leave(request, self.env.now))
 
     def compute(self, request: Request, work: float, priority: int = 1) -> Iterator[simpy.Event]:
