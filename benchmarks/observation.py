@@ -30,6 +30,7 @@ REQUEST, LIMIT = 0.075, 0.15
 QUICK = hpa.Rules(15, (("Pods", 3, 15),))
 TIMES = 3.0
 LIGHT = {"cpu": 0.4 / TIMES, "saturation": 2 / 14}  # of the load; it goes on when the rest ends
+SHARE = 1 / 2  # of the generator's regular stream for each of two pods, where some is refused
 # A start takes 0.35 s of CPU: with 0.15 cores 2 s longer than with one.
 SLOW_START = 3.2
 
@@ -104,11 +105,11 @@ def settings(request: float, most: int, files: Sequence[Path] = ()) -> hpa.Setti
 def model(trial: Trial, seed: int) -> list[Row]:
     """Return the timeline that the model makes of the trial's load."""
     if trial.name == "cpu":
-        handler = Handler(LIMIT * TIMES / trial.rate, cores=LIMIT)
+        handler = Handler(LIMIT * TIMES / trial.rate, cores=LIMIT, share=SHARE)
         first, later = settings(REQUEST, 8), None
         cluster = Cluster(start=SLOW_START)
     else:
-        handler = Handler(0.0015, trial.wait)
+        handler = Handler(0.0015, trial.wait, share=SHARE)
         first, later = settings(0.1, 6), settings(0.1, 6, [SATURATION])
         cluster = Cluster()
     first = replace(first, down=QUICK)

@@ -4,6 +4,7 @@ The decisions are not modelled: they are service/runtime/admission.py itself, wi
 clock and CPU meters in place of real ones.
 """
 
+import math
 import random
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -32,6 +33,9 @@ class Handler:
     work: float
     wait: float = 0.0
     cores: float = 1.0  # what a pod can use: one Python process, or less by its CPU limit
+    # Requests come at random; or else somebody sends them at equal intervals, and this share of
+    # them, chosen at random, to this pod.
+    share: float = 0.0
 
     @property
     def capacity(self) -> float:
@@ -92,10 +96,16 @@ class Pod:
         served = min(self.rate * (1 - self.refused / self.arrived), self.handler.capacity)
         return Point(self.rate, served, self.cpu / seconds, self.taken / looks)
 
+    def gap(self) -> float:
+        """Return seconds until the next request."""
+        if not (share := self.handler.share):
+            return self.random.expovariate(self.rate)
+        others = math.floor(math.log(1 - self.random.random()) / math.log(1 - share))
+        return (1 + others) * share / self.rate
+
     def arrivals(self) -> Iterator[simpy.Event]:
-        """Come at random: a Service picks a pod for each connection at random."""
         while True:
-            yield self.env.timeout(self.random.expovariate(self.rate))
+            yield self.env.timeout(self.gap())
             self.arrived += 1
             request = Request()
             verdict = self.admission.offer(request, self.env.now)
