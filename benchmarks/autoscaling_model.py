@@ -48,6 +48,7 @@ class Cluster:
 
     start: float = START
     created: float = CREATED
+    scraped: float = SCRAPED
     room: float = math.inf  # pods
     node: float = 90.0  # seconds until a new node runs pods
 
@@ -105,12 +106,12 @@ class Model:
             yield self.env.timeout(1)
 
     def scrapes(self) -> Iterator[simpy.Event]:
-        yield self.env.timeout(self.random.uniform(0, SCRAPED))
+        yield self.env.timeout(self.random.uniform(0, self.cluster.scraped))
         while True:
             for pod in self.pods:
                 if pod.started <= self.env.now:
-                    pod.scrape(self.cpu, self.env.now, self.random)
-            yield self.env.timeout(SCRAPED)
+                    pod.scrape(self.cpu, self.env.now, self.cluster.scraped, self.random)
+            yield self.env.timeout(self.cluster.scraped)
 
     def decisions(self) -> Iterator[simpy.Event]:
         yield self.env.timeout(self.random.uniform(0, hpa.SYNC))

@@ -31,6 +31,7 @@ QUICK = hpa.Rules(15, (("Pods", 3, 15),))
 TIMES = 3.0
 LIGHT = {"cpu": 0.4 / TIMES, "saturation": 2 / 14}  # of the load; it goes on when the rest ends
 SHARE = 1 / 2  # of the generator's regular stream for each of two pods, where some is refused
+SCRAPED = 10.0  # the --metric-resolution of the metrics-server in the cluster that was observed
 # A start takes 0.35 s of CPU: with 0.15 cores 2 s longer than with one.
 SLOW_START = 3.2
 
@@ -107,11 +108,11 @@ def model(trial: Trial, seed: int) -> list[Row]:
     if trial.name == "cpu":
         handler = Handler(LIMIT * TIMES / trial.rate, cores=LIMIT, share=SHARE)
         first, later = settings(REQUEST, 8), None
-        cluster = Cluster(start=SLOW_START)
+        cluster = Cluster(start=SLOW_START, scraped=SCRAPED)
     else:
         handler = Handler(0.0015, trial.wait, share=SHARE)
         first, later = settings(0.1, 6), settings(0.1, 6, [SATURATION])
-        cluster = Cluster()
+        cluster = Cluster(scraped=SCRAPED)
     first = replace(first, down=QUICK)
     change = (trial.changed, replace(later, down=QUICK)) if later else None
     run = Model(curve(handler), trial.load, first, seed, -BEFORE, cluster, change)

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from benchmarks import hpa
 
 # The kubelet measures a container at such intervals: cAdvisor's 10 s and up to as much again
-# (housekeeping with jitter, google/cadvisor manager/container.go).
+# (housekeeping with jitter, google/cadvisor manager/container.go). Until the first time it asks the
+# container runtime, at that moment (pkg/kubelet/stats/cri_stats_provider.go).
 MEASURED = 10.0, 20.0
 SCRAPED = 15.0  # metrics-server's --metric-resolution in its manifest
-FRESH = (
-    10.0  # a container as old as that has metrics after one scrape (metrics-server, storage/pod.go)
-)
+# A container as old as that, and younger than the resolution, has metrics after one scrape
+# (metrics-server, pkg/storage/pod.go).
+FRESH = 10.0
 LOOKED_BACK = 30.0  # seconds of which the component autoscale-on-saturation takes the average
 
 
@@ -45,7 +46,7 @@ class Total:
 class Pod(hpa.Pod):
     """A pod, and where the measurements of its CPU stand."""
 
-    measured: float = 0.0  # last time
+    measured: float | None = None  # last time
     due: float = 0.0  # next time
     scraped: float | None = None  # the measurement that metrics-server has
     gone: bool = False
@@ -61,19 +62,19 @@ class Pod(hpa.Pod):
 
     def start(self, now: float, chance: random.Random) -> None:
         """Start its container, which is measured for the first time."""
-        self.started = self.changed = self.measured = now
+        self.started = self.changed = now
         self.due = now + chance.uniform(*MEASURED)
 
-    def scrape(self, cpu: Total, now: float, chance: random.Random) -> None:
+    def scrape(self, cpu: Total, now: float, every: float, chance: random.Random) -> None:
         """Take the latest measurement; usage is what lies between two of them."""
         while self.due <= now:
             self.measured, self.due = self.due, self.due + chance.uniform(*MEASURED)
-        before, self.scraped = self.scraped, self.measured
-        if FRESH <= self.measured - self.started < SCRAPED:
+        before, self.scraped = self.scraped, now if self.measured is None else self.measured
+        if FRESH <= self.scraped - self.started < every:
             before = self.started
-        if before is not None and before < self.measured:
-            used = self.average(cpu, before, self.measured)
-            self.sample = hpa.Sample(used, self.measured, self.measured - before)
+        if before is not None and before < self.scraped:
+            used = self.average(cpu, before, self.scraped)
+            self.sample = hpa.Sample(used, self.scraped, self.scraped - before)
 
     def average(self, total: Total, begin: float, end: float) -> float:
         """Return an average; a start's CPU is left out, as the autoscaler leaves it out."""

@@ -100,7 +100,6 @@ CHOICES = (
     Choice("up: doubling in 60 s", up(("Percent", 100, 60))),
     Choice("up: stabilized over 60 s", up(("Percent", 100, 15), window=60)),
     Choice("down: one pod in 60 s", down(120, ("Pods", 1, 60))),
-    Choice("down: one pod or 10 % in 60 s", down(120, ("Pods", 1, 60), ("Percent", 10, 60))),
     Choice("down: Kubernetes' default", down(300, ("Percent", 100, 15))),
     Choice("down: all after 15 s", down(15, ("Percent", 100, 15))),
     Choice("at least 20 pods", replace(SHIPPED, least=20)),
