@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import simpy
 
 from benchmarks import hpa
+from benchmarks.hpa_behavior import Autoscaler, Settings
+from benchmarks.pod_curve import Curve
 from benchmarks.pod_metrics import SCRAPED, Pod, Total
-from benchmarks.pod_model import Curve
 
 # Seconds from a container's start to Ready, and sigma of the logarithm (docs/e2e-full.txt).
 START, SPREAD = 1.2, 0.25
@@ -59,16 +60,16 @@ class Model:
 
     curve: Curve
     load: Callable[[float], float]
-    settings: hpa.Settings
+    settings: Settings
     seed: int
     begin: float = 0.0
     cluster: Cluster = field(default_factory=Cluster)
-    later: tuple[float, hpa.Settings] | None = None  # from some time on
+    later: tuple[float, Settings] | None = None  # from some time on
 
     def __post_init__(self) -> None:
         self.env = simpy.Environment(self.begin)
         self.random = random.Random(self.seed)  # noqa: S311
-        self.autoscaler = hpa.Autoscaler(self.settings)
+        self.autoscaler = Autoscaler(self.settings)
         first = self.load(self.begin)
         self.pods = [Pod.old(self.begin, self.random) for _ in range(self.enough(first))]
         self.ready = self.wanted = len(self.pods)

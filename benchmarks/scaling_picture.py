@@ -7,20 +7,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.autoscaling_model import Second
-from benchmarks.observation import Comparison
+from benchmarks.comparison import Comparison
 
-SIZE = (11, 9)  # inches
+WIDTH, ROW = 11, 3  # inches
 
 
 def draw(
     compared: Sequence[Comparison], runs: dict[str, dict[str, list[Second]]], path: Path
 ) -> None:
-    """Draw a row for the comparisons, and a column for each load with its runs by settings."""
-    figure = Figure(SIZE, layout="constrained")
-    axes = figure.subplots(3, 2)
-    for place, comparison in zip(axes[0], compared, strict=True):
+    """Draw rows for the comparisons, and a column for each load with its runs by settings."""
+    rows = len(compared) // 2
+    figure = Figure((WIDTH, ROW * (rows + 2)), layout="constrained")
+    axes = figure.subplots(rows + 2, 2)
+    for place, comparison in zip(axes[:rows].flat, compared, strict=True):
         beside(place, comparison)
-    for (shape, by_choice), (pods, shed) in zip(runs.items(), axes[1:].T, strict=True):
+    for (shape, by_choice), (pods, shed) in zip(runs.items(), axes[rows:].T, strict=True):
         pods.set_title(shape, fontsize=10)
         for name, seconds in by_choice.items():
             minutes = [second.at / 60 for second in seconds]
@@ -43,7 +44,7 @@ def beside(place: Axes, comparison: Comparison) -> None:
     place.step(at, [row.ready for row in rows], where="post", color="black", label="observed")
     closest = [row.ready for row in comparison.closest]
     place.step(at, closest, where="post", linestyle="--", label="model, closest phases")
-    place.set_title(f"validation: {comparison.trial.name}, on kind", fontsize=10)
+    place.set_title(f"validation: {comparison.trial.name}, {comparison.trial.log}", fontsize=10)
     place.set_ylabel("Ready pods")
     place.set_xlabel("seconds")
     place.legend(fontsize=8)

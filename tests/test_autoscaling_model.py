@@ -9,8 +9,11 @@ import pytest
 
 from benchmarks import observation
 from benchmarks.autoscaling_model import Cluster, Model
-from benchmarks.hpa import Autoscaler, Pod, Rules, Sample, Settings, Target, proposal
-from benchmarks.pod_model import Handler, Point, curve
+from benchmarks.comparison import compare, distance, shed_share
+from benchmarks.hpa import Pod, Sample, Target, proposal
+from benchmarks.hpa_behavior import Autoscaler, Rules, Settings
+from benchmarks.pod_curve import curve
+from benchmarks.pod_model import Handler, Point
 from benchmarks.pod_model import Pod as OnePod
 
 NOW = 1000.0
@@ -168,20 +171,20 @@ def test_refusals_take_all_cpu_in_the_end():
 
 @pytest.fixture(scope="module", params=[0, 1], ids=["cpu", "saturation"])
 def comparison(request):
-    return observation.compare(observation.read()[request.param], seeds=40)
+    return compare(observation.read()[request.param], seeds=40)
 
 
 def test_replicas_as_on_kind(comparison):
     assert comparison.inside >= 0.9
-    assert observation.distance(comparison.closest, comparison.trial.rows) < 0.5
+    assert distance(comparison.closest, comparison.trial.rows) < 0.5
 
 
 def test_shed_share_as_on_kind(comparison):
     low, _, high = comparison.shed()
-    seen = observation.shed_share(comparison.trial.rows)
+    seen = shed_share(comparison.trial.rows)
 
     assert low < seen < high < 2 * low + 0.05
-    assert observation.shed_share(comparison.closest) == pytest.approx(seen, abs=0.03)
+    assert shed_share(comparison.closest) == pytest.approx(seen, abs=0.03)
 
 
 def test_the_autoscaler_is_what_the_replicas_come_from(comparison):
