@@ -55,7 +55,7 @@ def figures(seconds: list[Second], request: float) -> tuple[float, ...]:
     offered = sum(second.offered for second in seconds)
     wanted = [second.wanted for second in seconds]
     return (
-        sum(second.shed for second in seconds) / offered,
+        max(0.0, sum(second.shed for second in seconds) / offered),
         sum(second.shed > LOST * second.offered for second in seconds),
         max(second.ready for second in seconds),
         sum(wanted) * request / 3600,
@@ -83,6 +83,17 @@ def table(shape: str, outcomes: list[Outcome]) -> str:
     return "\n".join(lines)
 
 
+def overview(outcomes: list[Outcome]) -> str:
+    """Return one table of all, as Markdown: what is shed, and the core hours reserved."""
+    shapes = [shape.name for shape in SHAPES]
+    lines = [f"| | {' | '.join(shapes)} |", "|---" + "|---:" * len(shapes) + "|"]
+    for choice in CHOICES:
+        rows = {each.shape: each for each in outcomes if each.choice == choice.name}
+        cells = [f"{rows[name].shed:.1%}, {rows[name].reserved:.3g} h" for name in shapes]
+        lines.append(f"| {choice.name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Print all tables, and write them with the validation and the picture."""
     compared = [compare(trial) for trial in read()]
@@ -94,6 +105,7 @@ def main() -> None:
     for shape in SHAPES:
         rows = [each for each in outcomes if each.shape == shape.name]
         print("\n" + table(shape.name, rows))
+    print("\n" + overview(outcomes))
     RESULTS.mkdir(exist_ok=True)
     result = {
         "validation": [each.summary() for each in compared],

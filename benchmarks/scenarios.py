@@ -50,14 +50,14 @@ class Shape:
 
 
 SHAPES = (
-    Shape("step, 2,000 to 6,000", 2_000, 6_000, 0, 600),
-    Shape("flash crowd, 2,000 to 40,000 in 10 s", 2_000, 40_000, 10, 300),
-    Shape("six bursts, 2,000 to 10,000, 1 of 3 min", 2_000, 10_000, 5, 50, times=6, every=180),
-    Shape("ramp, 1,000 to 50,000 in 10 min", 1_000, 50_000, 600, 300),
-    Shape("ramp, 10,000 to 1,000,000 in 30 min", 10_000, 1_000_000, 1800, 600),
-    Shape("step, 100,000 to 1,000,000", 100_000, 1_000_000, 0, 600),
-    Shape("flash crowd, 10,000 to 1,000,000 in 60 s", 10_000, 1_000_000, 60, 600),
-    Shape("waiting, flash crowd, 500 to 5,000 in 10 s", 500, 5_000, 10, 300, WAITING),
+    Shape("step, 2k to 6k", 2_000, 6_000, 0, 600),
+    Shape("crowd, 2k to 40k in 10 s", 2_000, 40_000, 10, 300),
+    Shape("bursts, 2k to 10k, 1 of 3 min", 2_000, 10_000, 5, 50, times=6, every=180),
+    Shape("ramp, 1k to 50k in 10 min", 1_000, 50_000, 600, 300),
+    Shape("ramp, 10k to 1M in 30 min", 10_000, 1_000_000, 1800, 600),
+    Shape("step, 100k to 1M", 100_000, 1_000_000, 0, 600),
+    Shape("crowd, 10k to 1M in 60 s", 10_000, 1_000_000, 60, 600),
+    Shape("crowd, 500 to 5k in 10 s, waiting handler", 500, 5_000, 10, 300, WAITING),
 )
 
 

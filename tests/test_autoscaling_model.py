@@ -58,10 +58,11 @@ def test_ratio_of_current_to_desired(shares, wanted):
     ("pods", "wanted"),
     [
         (used(1.4, 1.4, None), 4),  # as if 0 on the way up: 2.8 / 0.7
-        (used(0.9, 0.9, None), 3),  # 60 % would be down: nothing
+        (used(0.9, 0.9, None, None), 4),  # 45 % would be down: nothing
         (used(0.1, 0.1, None), 2),  # as if 100 % of the request on the way down: 40 % are 0.57
         (used(0.5, 0.5, None), 3),  # 67 % are within the tolerance
         ([*used(2.0, 2.0), Pod(), Pod()], 6),  # Pending: as if 0
+        ([*used(*[1.5] * 10), *[Pod()] * 10], 20),  # 75 % are within the tolerance
         ([*used(2.0, 2.0), starting(), starting()], 6),  # no whole window since it is Ready
         ([*used(2.0, 2.0), starting(ready=False)], 6),
         ([*used(0.35, 0.35), Pod()], 1),  # Pending pods are no reason to keep more
@@ -169,9 +170,9 @@ def test_refusals_take_all_cpu_in_the_end():
     assert pod.at(5000) == Point(5000, 0.0, pytest.approx(0.15), pytest.approx(1.3, rel=0.1))
 
 
-@pytest.fixture(scope="module", params=[0, 1], ids=["cpu", "saturation"])
+@pytest.fixture(scope="module", params=observation.read(), ids=lambda each: each.name)
 def comparison(request):
-    return compare(observation.read()[request.param], seeds=40)
+    return compare(request.param, seeds=30)
 
 
 def test_replicas_as_on_kind(comparison):
