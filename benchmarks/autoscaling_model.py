@@ -40,7 +40,7 @@ class Second:
     @property
     def shed(self) -> float:
         """Requests that were not served."""
-        return self.offered - self.served
+        return max(0.0, self.offered - self.served)
 
 
 @dataclass(frozen=True)

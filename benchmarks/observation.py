@@ -66,6 +66,12 @@ class Trial:
         return statistics.median(self.answers()[: self.end // STEP])
 
     @property
+    def capacity(self) -> float:
+        """What each of the two pods served a second while they refused some."""
+        full = [row.served for row in self.rows[1:] if row.ready == 2 and row.shed > 1]
+        return statistics.median(full) / 2
+
+    @property
     def end(self) -> int:
         """The start of the row in which the load ends."""
         most = max(self.answers())
@@ -112,7 +118,7 @@ def settings(request: float, most: int, files: Sequence[Path] = ()) -> Settings:
 def model(trial: Trial, seed: int) -> list[Row]:
     """Return the timeline that the model makes of the trial's load."""
     if trial.name == "cpu":
-        handler = Handler(LIMIT * TIMES / trial.rate, cores=LIMIT, share=SHARE)
+        handler = Handler(LIMIT / trial.capacity, cores=LIMIT, share=SHARE)
         first, later = settings(REQUEST, 8), None
         cluster = Cluster(start=SLOW_START, scraped=SCRAPED)
     else:

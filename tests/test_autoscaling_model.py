@@ -170,7 +170,9 @@ def test_refusals_take_all_cpu_in_the_end():
     assert pod.at(5000) == Point(5000, 0.0, pytest.approx(0.15), pytest.approx(1.3, rel=0.1))
 
 
-@pytest.fixture(scope="module", params=observation.read(), ids=lambda each: each.name)
+@pytest.fixture(
+    scope="module", params=observation.read(), ids=lambda each: f"{each.name} {each.log}"
+)
 def comparison(request):
     return compare(request.param, seeds=30)
 
