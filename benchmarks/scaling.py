@@ -1,6 +1,8 @@
 """What the autoscaler's settings cost and lose on the way to 1,000,000 requests a second.
 
-python -m benchmarks.scaling      4 minutes; writes benchmarks/results/scaling.json and scaling.png
+python -m benchmarks.scaling      5 minutes on two cores; needs matplotlib
+
+Writes benchmarks/results/scaling.json and scaling.png.
 """
 
 import json
@@ -94,6 +96,15 @@ def overview(outcomes: list[Outcome]) -> str:
     return "\n".join(lines)
 
 
+def drawn() -> dict[str, dict[str, list[Second]]]:
+    """Return the runs that the picture shows, by load and settings."""
+    return {
+        shape.name: {each.name: run(shape, each, seed=0) for each in CHOICES if each.name in DRAWN}
+        for shape in SHAPES
+        if shape.high == 1_000_000 and shape.rise < 1000
+    }
+
+
 def main() -> None:
     """Print all tables, and write them with the validation and the picture."""
     compared = [compare(trial) for trial in read()]
@@ -112,12 +123,7 @@ def main() -> None:
         "outcomes": [asdict(each) for each in outcomes],
     }
     (RESULTS / "scaling.json").write_text(json.dumps(result, indent=1) + "\n")
-    runs = {
-        shape.name: {each.name: run(shape, each, seed=0) for each in CHOICES if each.name in DRAWN}
-        for shape in SHAPES
-        if shape.high == 1_000_000 and shape.rise < 1000
-    }
-    scaling_picture.draw(compared, runs, RESULTS / "scaling.png")
+    scaling_picture.draw(compared, drawn(), RESULTS / "scaling.png")
 
 
 if __name__ == "__main__":

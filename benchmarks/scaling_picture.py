@@ -30,7 +30,7 @@ def draw(
         pods.set_ylabel("Ready pods")
         shed.set_ylabel("share of requests not served")
         shed.set_xlabel("minutes")
-        pods.legend(fontsize=8)
+        shed.legend(fontsize=8, loc="upper right")
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
@@ -47,4 +47,4 @@ def beside(place: Axes, comparison: Comparison) -> None:
     place.set_title(f"validation: {comparison.trial.name}, {comparison.trial.log}", fontsize=10)
     place.set_ylabel("Ready pods")
     place.set_xlabel("seconds")
-    place.legend(fontsize=8)
+    place.legend(fontsize=8, loc="lower center")

@@ -191,7 +191,7 @@ def test_shed_share_as_on_kind(comparison):
 
 
 def test_the_autoscaler_is_what_the_replicas_come_from(comparison):
-    """Another target would show."""
+    """Two pods all the time would not pass for it."""
     others = [[replace(row, ready=2) for row in run] for run in comparison.runs]
 
     assert replace(comparison, runs=others).inside < 0.7
