@@ -16,7 +16,7 @@ SBOM ?= sbom.cdx.json
 SEED ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune lock rename clean
+.PHONY: help run test fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune bench-overload lock rename clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -97,10 +97,18 @@ audit: $(VENV)/dev ## Look all locks up among the known vulnerabilities (needs t
 tune: $(VENV)/dev ## Find a pod's capacity and CONCURRENCY: make tune URL=/path
 	$(VENV)/bin/python -m benchmarks.tune $(URL)
 
+bench-overload: $(VENV)/bench ## Compare goodput at up to ten times the capacity (75 minutes; needs oha)
+	$(VENV)/bin/python -m benchmarks.overload $(BENCH)
+
 lock: $(VENV)/dev ## Renew the locks from pyproject.toml
 	$(UV_COMPILE) pyproject.toml --output-file requirements.txt
 	$(UV_COMPILE) --group smoke --constraint requirements.txt --output-file requirements-smoke.txt
 	$(UV_COMPILE) --group reload --output-file requirements-reload.txt
+	$(UV_COMPILE) --group bench --output-file requirements-bench.txt
+	for reference in tutorial bare exporter granian; do \
+		$(UV_COMPILE) benchmarks/references/$$reference/requirements.in \
+			--output-file benchmarks/references/$$reference/requirements.txt; \
+	done
 	$(UV_COMPILE) --group scan --output-file requirements-scan.txt
 	$(UV_COMPILE) pyproject.toml --extra otel --constraint requirements.txt \
 		--output-file requirements-otel.txt
@@ -112,7 +120,7 @@ rename: ## Make this clone a service of your own: make rename NAME=orders
 	@$(PYTHON) rename.py
 
 clean: ## Remove the virtual environments and caches
-	rm -rf $(VENV) $(SCAN) $(SBOM) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(SCAN) .venv-references $(SBOM) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The stamps say what the environment holds, so that a second `make` installs nothing.
 $(VENV)/bin/pip $(SCAN)/bin/pip:
@@ -126,6 +134,10 @@ $(VENV)/runtime: requirements.txt | $(VENV)/bin/pip
 $(VENV)/dev: requirements-dev.txt | $(VENV)/bin/pip
 	$(PIP_INSTALL) --requirement requirements-dev.txt
 	@touch $@ $(VENV)/runtime
+
+$(VENV)/bench: requirements-bench.txt $(VENV)/dev
+	$(PIP_INSTALL) --requirement requirements-bench.txt
+	@touch $@
 
 $(SCAN)/scan: requirements-scan.txt | $(SCAN)/bin/pip
 	$(PIP_INSTALL) --requirement requirements-scan.txt

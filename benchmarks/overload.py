@@ -19,7 +19,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from . import environments, goodput, oha, picture, servers
+from . import environments, goodput, oha, overload_picture, servers
 from .goodput import Point, Row
 
 FACTORS = (0.5, 0.8, 1, 1.5, 2, 3, 5, 10)
@@ -119,19 +119,19 @@ def measure(rounds: int, seconds: float, factors: Sequence[float]) -> list[Row]:
 
 
 def main() -> None:
-    """Print the table; write it and its picture."""
+    """Print the table; write it and its overload_picture."""
     parser = argparse.ArgumentParser(description="Goodput at up to ten times a server's capacity.")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of load for each point")
     parser.add_argument("--quick", action="store_true", help="fewer points, shorter, once: 11 min")
     given = parser.parse_args()
-    picture.available()
+    overload_picture.available()
     rows = measure(1, 4, QUICK) if given.quick else measure(given.rounds, given.seconds, FACTORS)
     print(goodput.table(rows))
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps([row.as_json() for row in rows], indent=1)
     (RESULTS / "overload.json").write_text(text + "\n")
-    picture.curves(rows, RESULTS / "overload.png")
+    overload_picture.curves(rows, RESULTS / "overload.png")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ LOCKS = {
     "requirements-smoke.txt": GROUPS["smoke"],
     "requirements-reload.txt": GROUPS["reload"],
     "requirements-scan.txt": GROUPS["scan"],
+    "requirements-bench.txt": GROUPS["bench"],
     "requirements-dev.txt": [
         *PROJECT["project"]["dependencies"],
         *PROJECT["project"]["optional-dependencies"]["otel"],

@@ -105,13 +105,27 @@ def read(file):
 
 
 def test_dependabot_renews_everything_after_a_cooldown():
-    places = {(update["package-ecosystem"], update["directory"]) for update in UPDATES}
+    places = {
+        (update["package-ecosystem"], place)
+        for update in UPDATES
+        for place in update.get("directories") or [update["directory"]]
+    }
+    references = {
+        f"/{lock.parent.relative_to(REPOSITORY)}"
+        for lock in REPOSITORY.glob("benchmarks/references/*/requirements.txt")
+    }
 
-    assert places == {("pip", "/"), ("docker", "/"), ("github-actions", "/")}
+    assert places == {("pip", "/"), ("docker", "/"), ("github-actions", "/")} | {
+        ("pip", place) for place in references - {"/benchmarks/references/tutorial"}
+    }
     assert all(update["cooldown"]["default-days"] >= 7 for update in UPDATES)
     excluded = [path for update in UPDATES for path in update.get("exclude-paths", [])]
     assert excluded == ["requirements-scan.txt"]
-    # There is none but in the root.
+    # There is none but in the root, and the references.
     for name in ("Dockerfile*", "requirements*.txt"):
         assert list(REPOSITORY.glob(name))
-        assert not list(REPOSITORY.glob(f"[!.]*/**/{name}"))
+        elsewhere = {
+            f"/{file.parent.relative_to(REPOSITORY)}"
+            for file in REPOSITORY.glob(f"[!.]*/**/{name}")
+        }
+        assert elsewhere <= references

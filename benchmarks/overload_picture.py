@@ -1,4 +1,4 @@
-"""Draws the results: the one module that knows matplotlib."""
+"""Draws the overload curves."""
 
 import importlib.util
 import sys
