@@ -3,7 +3,8 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.e2e.generator import Generator
 from tests.e2e.waiting import eventually
 
 from . import docker
+from .endurance import open_descriptors
 from .environments import REFERENCES
 
 NAME = "hellopod-bench"  # not that of the tests, which may have a cluster at the same time
@@ -22,6 +24,15 @@ MIB = 2**20
 TUTORIAL = REFERENCES / "tutorial" / "deployment.yaml"
 # Exactly two pods of hellopod too, and nothing else differs from what is shipped.
 SHIPPED = variant.Variant(components=())
+
+
+@dataclass(frozen=True)
+class Pods:
+    """What pods of hellopod hold at a moment."""
+
+    at: float  # time.time()
+    memory: Sequence[float]  # MiB, working set
+    descriptors: Sequence[int]  # open in the worker
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,12 @@ class Deployed:
         """Return a scrape of a pod of hellopod, through the API server."""
         path = f"/api/v1/namespaces/{self.app.namespace}/pods/{pod}:9000/proxy/metrics"
         return self.cluster.kubectl("get", "--raw", path, namespace=None).stdout
+
+    def look(self) -> Pods:
+        """Return what the Ready pods of hellopod hold now."""
+        memory = list(self.working_sets().values())
+        scrapes = (self.metrics(pod) for pod in self.app.ready())
+        return Pods(time.time(), memory, [open_descriptors(scrape) for scrape in scrapes])
 
 
 def parse_summary(summary: dict, namespace: str) -> dict[str, float]:
