@@ -23,7 +23,8 @@ class Look:
     """What a container holds, without any client but this one."""
 
     requests: int  # that it has answered before
-    memory: float  # MiB, working set
+    memory: float  # MiB, working set: with the file pages that were used more than once
+    resident: float  # MiB, of the worker
     descriptors: int  # open in the worker
     samples: int  # in a scrape
     bytes: int  # of a scrape
@@ -33,14 +34,20 @@ def look(container: docker.Container, requests: int) -> Look:
     time.sleep(REST)
     memory = container.working_set()
     scrape = docker.fetch(f"{container.url(9000)}/metrics").decode()
-    return Look(requests, memory, open_descriptors(scrape), samples(scrape), len(scrape))
+    resident = value(scrape, "process_resident_memory_bytes") / docker.MIB
+    descriptors = open_descriptors(scrape)
+    return Look(requests, memory, resident, descriptors, samples(scrape), len(scrape))
 
 
 def open_descriptors(scrape: str) -> int:
-    """Return process_open_fds of a scrape."""
-    found = re.search(r"^process_open_fds (\S+)$", scrape, re.M)
+    return int(value(scrape, "process_open_fds"))
+
+
+def value(scrape: str, name: str) -> float:
+    """Return what a scrape says of something that is there once."""
+    found = re.search(rf"^{name} (\S+)$", scrape, re.M)
     assert found, scrape
-    return int(float(found[1]))
+    return float(found[1])
 
 
 def samples(scrape: str) -> int:
@@ -55,6 +62,7 @@ def looks(requests: int, first: int) -> list[Look]:
         url = f"{container.url()}/"
         oha.requests(url, first, CONNECTIONS)
         found = [look(container, first)]
+        print(found[0], file=sys.stderr)
         for part in range(1, PARTS + 1):
             sent = found[-1].requests
             more = first + (requests - first) * part // PARTS - sent
@@ -70,6 +78,7 @@ def compared(found: list[Look]) -> list[Comparison]:
     since = f"{first.requests:,} to {last.requests:,} requests"
     return [
         one(f"memory, {since}", "times", last.memory / first.memory, 1.05),
+        one(f"resident memory, {since}", "times", last.resident / first.resident, 1.05),
         one(f"open file descriptors, {since}", "more", last.descriptors - first.descriptors, 0),
         one(f"samples of a scrape, {since}", "more", last.samples - first.samples, 0),
         # Not the same: a counter of a million has more digits.
