@@ -49,7 +49,7 @@ def test_each_goal_can_be_missed(what, broken):
 
 
 def test_capacity_is_that_of_the_slowest_seconds():
-    served = [1, 50, 50, 20, 30, 90, 3]  # the load begins in the first, and ends in the last
+    served = [1, 40, 50, 20, 30, 90, 3]  # the load begins in the first, and ends in the last
     per_second = {str(at): {"2xx": count, "shed": 7} for at, count in enumerate(served)}
     load = Load(0.0, 6.4, [{"per_second": per_second}])
 
