@@ -115,7 +115,7 @@ def cluster() -> Iterator[Cluster]:
         yield found
 
 
-def hellopod(cluster: Cluster) -> Deployed:
+def ours(cluster: Cluster) -> Deployed:
     """Deploy hellopod as it is shipped, but for the autoscaler: there are always two pods."""
     app = App(cluster.client(), cluster.namespace)
     with tempfile.TemporaryDirectory() as directory:

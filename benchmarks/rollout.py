@@ -67,7 +67,7 @@ def measure(restarts: int = RESTARTS, begun: int = STARTS) -> list[Comparison]:
         print(f"rollouts: left out: {why_not}", file=sys.stderr)
         return []
     with kind.cluster() as cluster:
-        deployed = (kind.hellopod(cluster), kind.tutorial(cluster))
+        deployed = (kind.ours(cluster), kind.tutorial(cluster))
         at_rest = memory(deployed)
         started = starts(deployed, begun)
         return [rollouts(kind.generator(deployed[0]), deployed, restarts), started, at_rest]

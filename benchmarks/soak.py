@@ -60,7 +60,7 @@ def streams(rate: float) -> list[dict[str, Any]]:
 def run(minutes: float, every: float = EVERY) -> Soak:
     """Send the load, roll out again and again, and look at the pods before each rollout."""
     with kind.cluster() as cluster:
-        deployed = kind.hellopod(cluster)
+        deployed = kind.ours(cluster)
         generator, address = kind.generator(deployed), deployed.app.address()
         closed = [{"clients": CLIENTS, "pool": CLIENTS, "requests": REQUESTS}]
         with generator.running(address, 80, streams=closed) as found:
