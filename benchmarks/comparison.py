@@ -46,6 +46,7 @@ class Comparison:
     unit: str
     values: Mapping[str, Sequence[float]]
     goals: Sequence[Goal] = ()
+    of: str = "ratio"  # how to compare where no goal says it
 
     def compared(self, name: str, of: str = "ratio") -> list[float]:
         """Return how hellopod's value of each round compares with that of the same round."""
@@ -62,7 +63,7 @@ class Comparison:
         rows = []
         for name, values in self.values.items():
             goal = self.goal(name)
-            of = goal.of if goal else "ratio"
+            of = goal.of if goal else self.of
             compared = [] if name == OURS and not goal else self.compared(name, of)
             rows.append(
                 {

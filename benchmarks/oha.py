@@ -63,6 +63,22 @@ class Open:
         return self.served / self.seconds
 
 
+def requests(url: str, number: int, connections: int) -> None:
+    """Send so many requests, closed loop; raises SystemExit unless all are answered with 200."""
+    if not shutil.which("oha"):
+        sys.exit(INSTALL)
+    run = subprocess.run(
+        ["oha", "--no-tui", "--output-format", "json", "-n", str(number), "-c", str(connections)]
+        + [url],
+        capture_output=True,
+        check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE}),
+    )
+    found = parse(run.stdout)
+    if found.served != number:
+        sys.exit(f"benchmarks: of {number} requests for {url}: {found.outcomes}")
+
+
 def load(
     url: str,
     seconds: float,

@@ -1,4 +1,4 @@
-"""hellopod as the API server knows it, and as it answers."""
+"""hellopod, or what it is compared with, as the API server knows it, and as it answers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,16 +17,17 @@ class App:
     api: client.ApiClient
     namespace: str
     least: int = 2  # pods that there must be
+    name: str = NAME  # of the Deployment, of the Service, and in the pods' label
 
     def deployment(self) -> client.V1Deployment:
         """Return the Deployment."""
         apps = client.AppsV1Api(self.api)
-        return apps.read_namespaced_deployment(NAME, self.namespace, **SOON)
+        return apps.read_namespaced_deployment(self.name, self.namespace, **SOON)
 
     def pods(self) -> dict[str, client.V1Pod]:
         """Return all its pods by name, those too that are starting or on their way out."""
         core = client.CoreV1Api(self.api)
-        selector = f"app.kubernetes.io/name={NAME}"
+        selector = f"app.kubernetes.io/name={self.name}"
         pods = core.list_namespaced_pod(self.namespace, label_selector=selector, **SOON)
         return {pod.metadata.name: pod for pod in pods.items}
 
@@ -37,7 +38,7 @@ class App:
     def endpoints(self) -> set[str]:
         """Return the names of the pods that the Service sends requests to."""
         discovery = client.DiscoveryV1Api(self.api)
-        selector = f"kubernetes.io/service-name={NAME}"
+        selector = f"kubernetes.io/service-name={self.name}"
         slices = discovery.list_namespaced_endpoint_slice(
             self.namespace, label_selector=selector, **SOON
         )
@@ -47,7 +48,7 @@ class App:
     def address(self) -> str:
         """Return the Service's address: its name would be a test of the cluster's DNS too."""
         core = client.CoreV1Api(self.api)
-        return core.read_namespaced_service(NAME, self.namespace, **SOON).spec.cluster_ip
+        return core.read_namespaced_service(self.name, self.namespace, **SOON).spec.cluster_ip
 
     def settled(self) -> None:
         """Assert that all pods that are wanted, and as many as must be, are new and Ready."""

@@ -70,29 +70,29 @@ class Cluster:
 
 
 @contextmanager
-def own(directory: Path, image: str | None, keep: bool) -> Iterator[Cluster]:
-    """Create the suite's kind cluster and delete it in the end.
+def own(directory: Path, image: str | None, keep: bool, name: str = NAME) -> Iterator[Cluster]:
+    """Create the suite's kind cluster, or one of another name, and delete it in the end.
 
     Its kubeconfig is a file of its own, so that the user's current context stays.
     """
     kubeconfig = directory / "kubeconfig"
     kustomization = overlay(directory, "hellopod", image) if image else ROOT
-    delete(kubeconfig)  # what an earlier run left, that was killed or kept it
+    delete(kubeconfig, name)  # what an earlier run left, that was killed or kept it
     try:
-        create(kubeconfig)
-        yield Cluster(f"kind-{NAME}", kubeconfig, "hellopod", kustomization)
+        create(kubeconfig, name)
+        yield Cluster(f"kind-{name}", kubeconfig, "hellopod", kustomization)
     finally:
         if keep:
-            log.info("kept the cluster: kind export kubeconfig --name %s", NAME)
+            log.info("kept the cluster: kind export kubeconfig --name %s", name)
         else:
-            delete(kubeconfig)
+            delete(kubeconfig, name)
 
 
-def create(kubeconfig: Path) -> None:
+def create(kubeconfig: Path, name: str) -> None:
     configuration = Path(__file__).with_name("kind.yaml")
     node_image = os.environ.get("KIND_NODE_IMAGE")
     run(
-        *("kind", "create", "cluster", "--name", NAME, "--config", configuration),
+        *("kind", "create", "cluster", "--name", name, "--config", configuration),
         *("--kubeconfig", kubeconfig),
         *(("--image", node_image) if node_image else ()),
         seconds=600,  # with a pull of the node image
@@ -108,8 +108,8 @@ def create(kubeconfig: Path) -> None:
         raise
 
 
-def delete(kubeconfig: Path) -> None:
-    run("kind", "delete", "cluster", "--name", NAME, "--kubeconfig", kubeconfig, seconds=120)
+def delete(kubeconfig: Path, name: str) -> None:
+    run("kind", "delete", "cluster", "--name", name, "--kubeconfig", kubeconfig, seconds=120)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from .waiting import eventually
 NAME = "hellopod-load"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 STOP = "import os, signal; os.kill(1, signal.SIGTERM)"
-LONGEST = 900  # seconds after which a load ends whatever happens
+LONGEST = 900  # seconds after which a load ends whatever happens, unless told otherwise
 
 
 @dataclass
@@ -188,7 +188,7 @@ class Generator:
             metadata=client.V1ObjectMeta(name=self.name, labels=labels),
             spec=client.V1JobSpec(
                 backoff_limit=0,
-                active_deadline_seconds=LONGEST + 60,
+                active_deadline_seconds=max(LONGEST, plan["seconds"]) + 60,
                 template=client.V1PodTemplateSpec(
                     metadata=client.V1ObjectMeta(labels=labels), spec=pod
                 ),

@@ -12,20 +12,11 @@ from .cluster import Cluster
 from .commands import run
 from .duration import FULL
 from .kustomization import image_of
-from .waiting import eventually
-from .watching import watched
+from .starting import STARTED, start_to_ready
 
 PODS = 10 if FULL else 1  # replaced one after the other
 ALLOWED = ("/tmp", "/dev/shm")  # noqa: S108
 LONGEST = 10  # seconds from the container's start to Ready, also on a busy machine
-# When process 1 of the container began, by the clock of the nodes, which is that of this machine.
-# The pod's status says it too, but in whole seconds, cut off.
-STARTED = """
-import os, time
-ticks = int(open("/proc/1/stat").read().rpartition(")")[2].split()[19])
-boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-start = boot + ticks / os.sysconf("SC_CLK_TCK")
-"""
 # Waits until the server answers, then lists what is younger than process 1.
 WRITTEN = f"""{STARTED}
 import json, urllib.request
@@ -51,31 +42,15 @@ log = logging.getLogger(__name__)
 def test_container_start_to_ready(app: App, cluster: Cluster) -> None:
     if not cluster.kind_name:
         pytest.skip("needs the clock of the nodes")
-    seconds = [start_to_ready(app, cluster) for _ in range(PODS)]
+    seconds = []
+    for _ in range(PODS):
+        pod, took = start_to_ready(app, cluster)
+        assert_quiet(app, pod)
+        seconds.append(took)
 
     found = ", ".join(f"{took:.1f}" for took in seconds)
     log.info("container start to Ready: median %.1f s of %s", statistics.median(seconds), found)
     assert max(seconds) <= LONGEST
-
-
-def start_to_ready(app: App, cluster: Cluster) -> float:
-    """Have a pod replaced; return the seconds from its container's start to Ready."""
-    before = eventually(app.ready, seconds=10)
-    core = client.CoreV1Api(app.api)
-    with watched(app, cluster) as seen:
-        core.delete_namespaced_pod(min(before), app.namespace, **SOON)
-
-        def another_pod_is_ready() -> client.V1Pod:
-            [new] = set(app.ready()) - set(before)
-            return app.ready()[new]
-
-        pod = eventually(another_pod_is_ready, seconds=60, also=(ValueError,))
-        eventually(app.settled, seconds=120)
-
-    name = pod.metadata.name
-    assert_quiet(app, name)
-    started = cluster.kubectl("exec", name, "--", "python", "-c", f"{STARTED}print(start)")
-    return seen.ready_at[name] - float(started.stdout)
 
 
 def assert_quiet(app: App, pod: str) -> None:

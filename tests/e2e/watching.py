@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from kubernetes import client, watch
 
-from .app import NAME, SOON, App, is_ready
+from .app import SOON, App, is_ready
 from .cluster import Cluster
 
 # Versions to go on from while nothing happens: one that is minutes old is answered with 410.
@@ -67,7 +67,7 @@ def watched(app: App, cluster: Cluster) -> Iterator[PodWatch]:
     over = threading.Event()
     core = client.CoreV1Api(cluster.client())  # of its own: an ApiClient is not for two threads
     place = (core.list_namespaced_pod, app.namespace)
-    selector = {"label_selector": f"app.kubernetes.io/name={NAME}"}
+    selector = {"label_selector": f"app.kubernetes.io/name={app.name}"}
     before = core.list_namespaced_pod(app.namespace, **selector, **SOON)
     for pod in before.items:
         seen.see("ADDED", pod)

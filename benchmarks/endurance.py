@@ -1,0 +1,104 @@
+"""One container through a million requests: python -m benchmarks.endurance [REQUESTS]
+
+What does not grow with the number of requests is the same after all of them as after the first
+20,000: memory, file descriptors, the scrape. By Docker alone; a million take about ten minutes.
+"""
+
+import re
+import sys
+import time
+from dataclasses import dataclass
+
+from . import docker, oha
+from .comparison import OURS, Comparison, Goal
+
+REQUESTS, FIRST = 1_000_000, 20_000
+PARTS = 10  # in which the others are sent
+CONNECTIONS = 16
+REST = 5  # seconds without load before each look
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a container holds, without any client but this one."""
+
+    requests: int  # that it has answered before
+    memory: float  # MiB, working set: with the file pages that were used more than once
+    resident: float  # MiB, of the worker
+    descriptors: int  # open in the worker
+    samples: int  # in a scrape
+    bytes: int  # of a scrape
+
+
+def look(container: docker.Container, requests: int) -> Look:
+    time.sleep(REST)
+    memory = container.working_set()
+    scrape = docker.fetch(f"{container.url(9000)}/metrics").decode()
+    resident = value(scrape, "process_resident_memory_bytes") / docker.MIB
+    descriptors = open_descriptors(scrape)
+    return Look(requests, memory, resident, descriptors, samples(scrape), len(scrape))
+
+
+def open_descriptors(scrape: str) -> int:
+    return int(value(scrape, "process_open_fds"))
+
+
+def value(scrape: str, name: str) -> float:
+    """Return what a scrape says of something that is there once."""
+    found = re.search(rf"^{name} (\S+)$", scrape, re.M)
+    assert found, scrape
+    return float(found[1])
+
+
+def samples(scrape: str) -> int:
+    """Return how many lines of a scrape are values."""
+    return sum(not line.startswith("#") for line in scrape.splitlines())
+
+
+def looks(requests: int, first: int) -> list[Look]:
+    """Return what there is after the first requests, and after each part of the others."""
+    docker.build(docker.HELLOPOD)
+    with docker.serving(docker.HELLOPOD, (8000, 9000)) as container:
+        url = f"{container.url()}/"
+        oha.requests(url, first, CONNECTIONS)
+        found = [look(container, first)]
+        print(found[0], file=sys.stderr)
+        for part in range(1, PARTS + 1):
+            sent = found[-1].requests
+            more = first + (requests - first) * part // PARTS - sent
+            oha.requests(url, more, CONNECTIONS)
+            found.append(look(container, sent + more))
+            print(found[-1], file=sys.stderr)
+    return found
+
+
+def compared(found: list[Look]) -> list[Comparison]:
+    """Return how the last look differs from the first."""
+    first, last = found[0], found[-1]
+    since = f"{first.requests:,} to {last.requests:,} requests"
+    return [
+        one(f"memory, {since}", "times", last.memory / first.memory, 1.05),
+        one(f"resident memory, {since}", "times", last.resident / first.resident, 1.05),
+        one(f"open file descriptors, {since}", "more", last.descriptors - first.descriptors, 0),
+        one(f"samples of a scrape, {since}", "more", last.samples - first.samples, 0),
+        # Not the same: a counter of a million has more digits.
+        one(f"bytes of a scrape, {since}", "times", last.bytes / first.bytes, 1.02),
+    ]
+
+
+def one(what: str, unit: str, value: float, at_most: float) -> Comparison:
+    """Return one value of hellopod's, and the most that it may be."""
+    return Comparison(what, unit, {OURS: [value]}, (Goal(OURS, at_most=at_most, of="value"),))
+
+
+def measure(requests: int = REQUESTS, first: int = FIRST) -> list[Comparison]:
+    """Return all comparisons; nothing without Docker."""
+    if why_not := docker.why_not():
+        print(f"endurance: left out: {why_not}", file=sys.stderr)
+        return []
+    return compared(looks(requests, first))
+
+
+if __name__ == "__main__":
+    for comparison in measure(*map(int, sys.argv[1:2])):
+        print(comparison.table())

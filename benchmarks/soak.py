@@ -1,0 +1,165 @@
+"""Load for long, with rollouts: python -m benchmarks.soak [MINUTES [REQUESTS]]
+
+First one container through a million requests (endurance). Then, on a kind cluster, load for half
+an hour with a rollout every two minutes, at 70 % of what is served in the slowest seconds of a
+rollout: pods that start, the control plane and the generator share this machine. A request that is
+shed counts as failed. Writes benchmarks/results/soak.json; exit code 1 if a goal is missed.
+"""
+
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.generator import Load
+from tests.e2e.kustomization import revision
+from tests.e2e.watching import PodWatch, watched
+
+from . import endurance, kind
+from .comparison import Comparison
+from .endurance import one
+from .environments import HERE
+
+RESULTS = HERE / "results" / "soak.json"
+MINUTES, EVERY = 30, 2
+SHARE = 0.7  # of the capacity
+CLIENTS, SLOWEST = 32, 5  # seconds in a row
+NEW = 0.1  # of the requests come on a connection of their own
+REQUESTS = [["GET", "/"], ["POST", "/api/echo"], ["GET", "/api/identity"]]
+REST = 30  # seconds: the kubelet looks every ten
+LATE = 0.02  # of the requests may be sent late; with more the generator measured itself
+
+
+@dataclass(frozen=True)
+class Soak:
+    """A run: what was sent, what became of it, and the pods meanwhile."""
+
+    capacity: float  # in the slowest seconds of a rollout
+    average: float  # served in that rollout as a whole
+    rate: float
+    load: Load
+    seen: PodWatch
+    before: kind.Pods
+    cycles: Sequence[kind.Pods]
+    after: kind.Pods
+
+
+def streams(rate: float) -> list[dict[str, Any]]:
+    kept, new = rate * (1 - NEW), rate * NEW
+    return [
+        {"rate": kept, "requests": REQUESTS, "pool": 2 * CLIENTS},
+        {"rate": new, "requests": REQUESTS},
+    ]
+
+
+def run(minutes: float, every: float = EVERY) -> Soak:
+    """Send the load, roll out again and again, and look at the pods before each rollout."""
+    with kind.cluster() as cluster:
+        deployed = kind.ours(cluster)
+        generator, address = kind.generator(deployed), deployed.app.address()
+        closed = [{"clients": CLIENTS, "pool": CLIENTS, "requests": REQUESTS}]
+        with generator.running(address, 80, streams=closed) as found:
+            deployed.restart()
+        capacity = slowest(found)
+        rate = SHARE * capacity
+        print(f"capacity {capacity:.0f}/s; {rate:.0f}/s for {minutes:g} minutes", file=sys.stderr)
+        time.sleep(REST)
+        before, cycles = deployed.look(), []
+        plan = {"streams": streams(rate), "timeout": 10, "seconds": minutes * 60 + 300}
+        with (
+            watched(deployed.app, cluster) as seen,
+            generator.running(address, 80, **plan) as load,
+        ):
+            began = time.monotonic()
+            for cycle in range(1, max(1, round(minutes / every)) + 1):
+                deployed.restart()
+                time.sleep(max(0, began + cycle * every * 60 - time.monotonic()))
+                cycles.append(deployed.look())
+                print(f"cycle {cycle}: {cycles[-1]}", file=sys.stderr)
+        time.sleep(REST)
+        return Soak(capacity, found.rate(), rate, load, seen, before, cycles, deployed.look())
+
+
+def slowest(load: Load, seconds: int = SLOWEST) -> float:
+    """Return the least that was answered with 2xx in so many seconds in a row, for a second."""
+    counts = [0] * int(load.seconds)  # whole seconds
+    for stream in load.streams:
+        for second, outcomes in stream["per_second"].items():
+            if int(second) < len(counts):
+                counts[int(second)] += outcomes.get("2xx", 0)
+    windows = [counts[at : at + seconds] for at in range(1, len(counts) - seconds + 1)]
+    return min(map(sum, windows)) / seconds  # without the first, in which the load begins
+
+
+def growth(values: Sequence[float]) -> float:
+    """Return how many times the first third's median the last third's is."""
+    third = max(1, len(values) // 3)
+    return statistics.median(values[-third:]) / statistics.median(values[:third])
+
+
+def unclean(soak: Soak) -> int:
+    """Return how many of the two containers a rollout did not end by themselves, with code 0."""
+    clean = sum(how.startswith("0 ") for how in soak.seen.ended.values())
+    others = len(soak.seen.ended) - clean
+    return others + abs(2 * len(soak.cycles) - clean)
+
+
+def compared(soak: Soak) -> list[Comparison]:
+    """Return what is to stay at nothing, or as it is."""
+    load, minutes = soak.load, soak.load.seconds / 60
+    late = sum(stream["late"] for stream in load.streams) / load.sent
+    memory = growth([statistics.mean(cycle.memory) for cycle in soak.cycles])
+    descriptors = max(soak.after.descriptors) - max(soak.before.descriptors)
+    during = f"in {minutes:.0f} minutes at {soak.rate:.0f}/s with {len(soak.cycles)} rollouts"
+    return [
+        one(f"failed {during}", f"of {load.sent:,} requests", load.sent - load.count("2xx"), 0),
+        one(f"sent late {during}", "share of the requests", late, LATE),
+        one("containers that ended badly or unseen", "containers", unclean(soak), 0),
+        one("memory of the pods, last third of the rollouts to first", "times", memory, 1.05),
+        one("open file descriptors at rest, before to after", "more", descriptors, 0),
+    ]
+
+
+def report(comparisons: Sequence[Comparison], soak: Soak | None, path: Path = RESULTS) -> bool:
+    """Print and write it all; return whether every goal holds."""
+    rows = [row for comparison in comparisons for row in comparison.rows()]
+    for comparison in comparisons:
+        print(comparison.table())
+    found = {
+        "when": time.strftime("%Y-%m-%d"),
+        "revision": revision(),
+        "cpus": os.cpu_count(),
+        "rows": rows,
+    }
+    if soak:
+        found |= {
+            "capacity": soak.capacity,
+            "average": soak.average,
+            "rate": soak.rate,
+            "failures": soak.load.failures,
+            "examples": soak.load.examples.splitlines(),
+            "cycles": [asdict(pods) for pods in (soak.before, *soak.cycles, soak.after)],
+        }
+        print(soak.load.examples, end="")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(found, indent=2) + "\n")
+    return all(row["holds"] is not False for row in rows)
+
+
+def main(minutes: float = MINUTES, requests: float = endurance.REQUESTS) -> int:
+    comparisons, soak = endurance.measure(int(requests)), None
+    if why_not := kind.why_not():
+        print(f"soak: rollouts are left out: {why_not}", file=sys.stderr)
+    else:
+        soak = run(minutes)
+        comparisons += compared(soak)
+    return 0 if report(comparisons, soak) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(float, sys.argv[1:3])))

@@ -1,0 +1,129 @@
+import pytest
+
+from benchmarks import endurance, image, kind, memory, rollout, soak
+from benchmarks.comparison import Comparison, Goal
+from benchmarks.docker import TUTORIAL, parse_memory
+from tests.e2e.generator import Load
+from tests.e2e.watching import PodWatch
+
+
+def run(outcomes=(("2xx", 100),), ends=(0, 0, 0, 0), memory=(40.0, 40.0), late=0):
+    """A soak of two rollouts."""
+    stream = {
+        "sent": sum(count for _, count in outcomes),
+        "late": late,
+        "outcomes": {name: {"count": count} for name, count in outcomes},
+        "examples": ["12:00:00 GET /: shed"],
+    }
+    seen = PodWatch()
+    seen.ended = {f"container-{n}": f"{code} (Completed)" for n, code in enumerate(ends)}
+    at_rest = kind.Pods(0.0, [38.0], [12])
+    cycles = [kind.Pods(0.0, [mib], [40]) for mib in memory]
+    load = Load(0.0, 240.0, [stream])
+    return soak.Soak(100.0, 120.0, 70.0, load, seen, at_rest, cycles, at_rest)
+
+
+def missed(comparisons):
+    return [row["what"] for one in comparisons for row in one.rows() if row["holds"] is False]
+
+
+def test_all_goals_hold():
+    assert missed(soak.compared(run())) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "broken"),
+    [
+        ("failed", {"outcomes": (("2xx", 99), ("shed", 1))}),
+        ("sent late", {"late": 3}),
+        ("containers", {"ends": (0, 0, 0, 137)}),
+        ("containers", {"ends": (0, 0, 0)}),
+        ("containers", {"ends": (0, 0, 0, 0, 1)}),
+        ("memory", {"memory": (40.0, 42.1)}),
+    ],
+)
+def test_each_goal_can_be_missed(what, broken):
+    [found] = missed(soak.compared(run(**broken)))
+
+    assert found.startswith(what)
+
+
+def test_capacity_is_that_of_the_slowest_seconds():
+    served = [1, 40, 50, 20, 30, 90, 3]  # the load begins in the first, and ends in the last
+    per_second = {str(at): {"2xx": count, "shed": 7} for at, count in enumerate(served)}
+    load = Load(0.0, 6.4, [{"per_second": per_second}])
+
+    assert soak.slowest(load, seconds=2) == 25
+
+
+def test_growth_is_from_third_to_third():
+    assert soak.growth([1, 9, 1, 5, 5, 9, 2, 9, 2]) == 2
+    assert soak.growth([4]) == 1
+
+
+def test_result_is_written_and_says_whether_all_holds(tmp_path, capsys):
+    file = tmp_path / "results" / "soak.json"
+
+    assert soak.report(soak.compared(run()), run(), file)
+    assert '"holds": true' in file.read_text()
+    bad = run(outcomes=(("2xx", 99), ("shed", 1)))
+    assert not soak.report(soak.compared(bad), bad, file)
+    assert '"shed": 1' in file.read_text()
+    assert "MISSED" in capsys.readouterr().out
+
+
+def test_a_container_that_grows_misses_its_goals():
+    same = endurance.Look(20_000, 40.0, 36.0, 12, 300, 20_000)
+    more = endurance.Look(1_000_000, 42.1, 37.9, 13, 301, 20_500)
+
+    assert missed(endurance.compared([same, same])) == []
+    assert len(missed(endurance.compared([same, more]))) == 5
+
+
+def test_reads_a_scrape():
+    scrape = "# TYPE process_open_fds gauge\nprocess_open_fds 1.5e+01\nother 2\n"
+
+    assert endurance.open_descriptors(scrape) == 15
+    assert endurance.samples(scrape) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "mib"), [("38.52MiB / 1.5GiB", 38.52), ("1.5GiB / 2GiB", 1536), ("512KiB / 1GiB", 0.5)]
+)
+def test_reads_what_docker_says_of_memory(text, mib):
+    assert parse_memory(text) == mib
+
+
+def test_reads_a_kubelet_s_summary():
+    def pod(name, namespace, **memory):
+        return {"podRef": {"name": name, "namespace": namespace}, **memory}
+
+    known = {"memory": {"workingSetBytes": 40 * 2**20}}
+    pods = [pod("a", "ours", **known), pod("b", "ours"), pod("c", "theirs", **known)]
+
+    assert kind.parse_summary({"pods": pods}, "ours") == {"a": 40.0}
+
+
+def test_the_original_stays_as_it_is():
+    before = (TUTORIAL.context / TUTORIAL.code).read_text()
+
+    with image.copied(TUTORIAL) as context:
+        (context / TUTORIAL.code).write_text("")
+        assert {path.name for path in context.iterdir()} == set(TUTORIAL.files)
+    assert (TUTORIAL.context / TUTORIAL.code).read_text() == before
+
+
+def test_a_reference_of_nothing_is_compared_by_difference():
+    goal = Goal("hellopod", at_most=0, of="value")
+    values = {"hellopod": [0], "tutorial": [0]}
+    rows = Comparison("failed", "requests", values, (goal,), of="difference").rows()
+
+    assert rows[0]["holds"] is True
+    assert rows[1]["ours"]["median"] == 0
+
+
+def test_parts_are_left_out_where_nothing_can_run_them(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert [part.measure() for part in (image, memory, rollout, endurance)] == [[]] * 4
+    assert capsys.readouterr().err.count("left out") == 4
