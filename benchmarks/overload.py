@@ -119,7 +119,7 @@ def measure(rounds: int, seconds: float, factors: Sequence[float]) -> list[Row]:
 
 
 def main() -> None:
-    """Print the table; write it and its overload_picture."""
+    """Print the table; write it and its picture."""
     parser = argparse.ArgumentParser(description="Goodput at up to ten times a server's capacity.")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of load for each point")

@@ -1,0 +1,25 @@
+"""Seconds from exec to the first answer: python -m benchmarks.start"""
+
+from . import servers
+from .comparison import Comparison, Goal, interleaved
+
+ROUNDS = 10
+GOALS = (Goal("bare Flask, gthread", at_most=0.3, of="difference"),)
+
+
+def seconds(server: servers.Server) -> float:
+    with servers.running(server) as process:
+        return process.seconds
+
+
+def measure(rounds: int = ROUNDS) -> list[Comparison]:
+    """Return how long each server takes, the first start of each left out: it compiles."""
+    for server in servers.ALL:
+        seconds(server)
+    measurements = {server.name: lambda s=server: seconds(s) for server in servers.ALL}
+    return [Comparison("exec to first answer", "s", interleaved(measurements, rounds), GOALS)]
+
+
+if __name__ == "__main__":
+    for comparison in measure():
+        print(comparison.table())
