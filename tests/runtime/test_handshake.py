@@ -36,6 +36,8 @@ class Port:
 
 
 class Connection:
+    watched = selectors.EVENT_READ
+
     def __init__(self, port):
         self.port = port
         self.raw = Slow()
