@@ -16,7 +16,7 @@ SBOM ?= sbom.cdx.json
 SEED ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune bench-overload lock rename clean
+.PHONY: help run test fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune bench bench-overload soak lock rename clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -96,6 +96,12 @@ audit: $(VENV)/dev ## Look all locks up among the known vulnerabilities (needs t
 
 tune: $(VENV)/dev ## Find a pod's capacity and CONCURRENCY: make tune URL=/path
 	$(VENV)/bin/python -m benchmarks.tune $(URL)
+
+bench: $(VENV)/bench ## Compare with what a user would pick instead (20 minutes; needs wrk, oha, Docker)
+	$(VENV)/bin/python -m benchmarks.bench
+
+soak: $(VENV)/dev ## A million requests, then half an hour of rollouts under load on kind (needs oha)
+	$(VENV)/bin/python -m benchmarks.soak
 
 bench-overload: $(VENV)/bench ## Compare goodput at up to ten times the capacity (75 minutes; needs oha)
 	$(VENV)/bin/python -m benchmarks.overload $(BENCH)

@@ -47,10 +47,11 @@ class Comparison:
     values: Mapping[str, Sequence[float]]
     goals: Sequence[Goal] = ()
     of: str = "ratio"  # how to compare where no goal says it
+    base: str = OURS  # whose values are compared with the others'
 
     def compared(self, name: str, of: str = "ratio") -> list[float]:
         """Return how hellopod's value of each round compares with that of the same round."""
-        pairs = zip(self.values[OURS], self.values[name], strict=True)
+        pairs = zip(self.values[self.base], self.values[name], strict=True)
         if of == "value":
             return list(self.values[name])
         return [ours - theirs if of == "difference" else ours / theirs for ours, theirs in pairs]
@@ -64,7 +65,7 @@ class Comparison:
         for name, values in self.values.items():
             goal = self.goal(name)
             of = goal.of if goal else self.of
-            compared = [] if name == OURS and not goal else self.compared(name, of)
+            compared = [] if name == self.base and not goal else self.compared(name, of)
             rows.append(
                 {
                     "what": self.what,
@@ -82,7 +83,7 @@ class Comparison:
         """Return the rows as text."""
         lines = [f"{self.what}, {self.unit}: median (least to most)"]
         for row in self.rows():
-            ours = f"hellopod's: {text(row['ours'])}" if row["ours"] else ""
+            ours = f"{self.base}'s: {text(row['ours'])}" if row["ours"] else ""
             goal = f"{row['goal']}: {'holds' if row['holds'] else 'MISSED'}" if row["goal"] else ""
             lines.append(f"  {row['server']:26} {text(row):32} {ours:38} {goal}".rstrip())
         return "\n".join(lines)

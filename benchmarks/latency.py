@@ -8,7 +8,7 @@ from . import goodput, oha, servers, throughput
 from .comparison import Comparison, Goal, interleaved
 
 CONNECTIONS = 64  # of an ingress to a pod
-ROUNDS, SECONDS = 5, 4
+ROUNDS, SECONDS = 3, 4
 GOALS = (Goal("bare Flask, gthread", at_most=1.3),)
 
 

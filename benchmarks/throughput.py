@@ -7,7 +7,7 @@ from . import servers, wrk
 from .comparison import Comparison, Goal, interleaved
 
 CONNECTIONS = 16  # as many as hellopod has slots: each server as busy as it can be
-ROUNDS, SECONDS, WARM_UP = 5, 4, 1
+ROUNDS, SECONDS, WARM_UP = 3, 3, 1
 PATHS = ("/", "/api/identity")
 GOALS = (
     Goal("tutorial", at_least=1.5),

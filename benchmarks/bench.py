@@ -1,0 +1,46 @@
+"""All comparisons but those of minutes of overload: make bench
+
+Prints a table and writes it, as JSON and as a picture, to benchmarks/results/.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+
+from tests.e2e.kustomization import revision
+
+from . import bench_picture, image, latency, memory, rollout, scrape_growth, start, throughput
+from .comparison import Comparison
+from .environments import HERE
+
+RESULTS = HERE / "results"
+REQUESTS = 200_000  # before a scrape: a million, the default of scrape_growth, take ten minutes
+PARTS: Sequence[Callable[[], list[Comparison]]] = (
+    throughput.measure,
+    latency.measure,
+    start.measure,
+    lambda: scrape_growth.measure(REQUESTS),
+    memory.measure,
+    image.measure,
+    rollout.measure,
+)
+
+
+def main() -> None:
+    """Measure, print and write; the parts that lack Docker or kind say so and are left out."""
+    bench_picture.available()
+    found: list[Comparison] = []
+    for part in PARTS:
+        for comparison in part():
+            print(comparison.table(), flush=True)
+            found.append(comparison)
+    head = {"date": time.strftime("%Y-%m-%d"), "revision": revision(), "cpus": os.cpu_count()}
+    rows = [row for comparison in found for row in comparison.rows()]
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "bench.json").write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n")
+    bench_picture.draw(found, RESULTS / "bench.png")
+
+
+if __name__ == "__main__":
+    main()
