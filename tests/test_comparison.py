@@ -42,11 +42,11 @@ def test_a_difference_and_a_value():
 
 def test_the_table_says_what_is_missed():
     comparison = Comparison("rate", "requests/s", VALUES, [Goal("bare", at_least=0.96)])
-    assert comparison.table().splitlines() == [
+    # Without its columns: their width is the same for a fork's longer name.
+    assert [" ".join(line.split()) for line in comparison.table().splitlines()] == [
         "rate, requests/s: median (least to most)",
-        "  hellopod                   95 (90 to 110)",
-        "  bare                       100 (100 to 100)                 "
-        "hellopod's: 0.95 (0.9 to 1.1)          ratio >= 0.96: MISSED",
+        "hellopod 95 (90 to 110)",
+        "bare 100 (100 to 100) hellopod's: 0.95 (0.9 to 1.1) ratio >= 0.96: MISSED",
     ]
 
 
