@@ -10,8 +10,18 @@ from collections.abc import Callable, Sequence
 
 from tests.e2e.kustomization import revision
 
-from . import bench_picture, image, latency, memory, rollout, scrape_growth, start, throughput
-from .comparison import Comparison
+from . import (
+    bench_picture,
+    image,
+    latency,
+    memory,
+    plotting,
+    rollout,
+    scrape_growth,
+    start,
+    throughput,
+)
+from .comparison import Comparison, markdown
 from .environments import HERE
 
 RESULTS = HERE / "results"
@@ -29,15 +39,20 @@ PARTS: Sequence[Callable[[], list[Comparison]]] = (
 
 def main() -> None:
     """Measure, print and write; the parts that lack Docker or kind say so and are left out."""
-    bench_picture.available()
+    plotting.available()
+    head = {"date": time.strftime("%Y-%m-%d"), "revision": revision(), "cpus": os.cpu_count()}
     found: list[Comparison] = []
     for part in PARTS:
         for comparison in part():
             print(comparison.table(), flush=True)
             found.append(comparison)
-    head = {"date": time.strftime("%Y-%m-%d"), "revision": revision(), "cpus": os.cpu_count()}
-    rows = [row for comparison in found for row in comparison.rows()]
+        write(head, found)  # after each part: the next may fail
+    print(markdown([row for comparison in found for row in comparison.rows()]))
+
+
+def write(head: dict[str, object], found: Sequence[Comparison]) -> None:
     RESULTS.mkdir(exist_ok=True)
+    rows = [row for comparison in found for row in comparison.rows()]
     (RESULTS / "bench.json").write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n")
     bench_picture.draw(found, RESULTS / "bench.png")
 

@@ -2,33 +2,25 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .comparison import OURS, Comparison
-from .overload_picture import COLOURS, available
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["available", "draw"]
+from .plotting import COLOURS, Axes, panels, save
 
 COLUMNS, WIDTH, ROW = 3, 15, 2.4  # inches
 
 
 def draw(found: Sequence[Comparison], path: Path) -> None:
-    from matplotlib.figure import Figure
-
+    """Draw one of each comparison."""
     rows = -(-len(found) // COLUMNS)
-    figure = Figure((WIDTH, ROW * rows), layout="constrained")
-    panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-    for panel, comparison in zip(panels, found, strict=False):
+    figure, places = panels((WIDTH, ROW * rows), rows, COLUMNS)
+    for panel, comparison in zip(places, found, strict=False):
         bars(panel, comparison)
-    for panel in panels[len(found) :]:
+    for panel in places[len(found) :]:
         panel.remove()
-    figure.savefig(path, dpi=100)
+    save(figure, path)
 
 
-def bars(panel: "Axes", comparison: Comparison) -> None:
+def bars(panel: Axes, comparison: Comparison) -> None:
     rows = comparison.rows()
     middle = [row["median"] for row in rows]
     below = [row["median"] - row["least"] for row in rows]

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 OURS = "hellopod"
@@ -87,6 +88,29 @@ class Comparison:
             goal = f"{row['goal']}: {'holds' if row['holds'] else 'MISSED'}" if row["goal"] else ""
             lines.append(f"  {row['server']:26} {text(row):32} {ours:38} {goal}".rstrip())
         return "\n".join(lines)
+
+
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a table of rows as rows() has them: a line for each quantity."""
+    lines = [
+        "| Median of | hellopod | the others (hellopod compared) |",
+        "|---|---|---|",
+    ]
+    for (what, unit), group in groupby(rows, lambda row: (row["what"], row["unit"])):
+        first, *others = group
+        name = "" if first["server"] == OURS else f"{first['server']}: "
+        own = name + number(first["median"]) + verdict(first)
+        beside = "; ".join(
+            f"{row['server']} {number(row['median'])} "
+            f"({number(row['ours']['median'])}{verdict(row)})"
+            for row in others
+        )
+        lines.append(f"| {what}, {unit} | {own} | {beside} |")
+    return "\n".join(lines)
+
+
+def verdict(row: Mapping[str, Any]) -> str:
+    return f"; {row['goal']}: {'holds' if row['holds'] else '**missed**'}" if row["goal"] else ""
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

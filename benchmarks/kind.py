@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tests.e2e import variant
 from tests.e2e.app import App
@@ -22,8 +23,6 @@ from .environments import REFERENCES
 NAME = "hellopod-bench"  # not that of the tests, which may have a cluster at the same time
 MIB = 2**20
 TUTORIAL = REFERENCES / "tutorial" / "deployment.yaml"
-# Exactly two pods of hellopod too, and nothing else differs from what is shipped.
-SHIPPED = variant.Variant(components=())
 
 
 @dataclass(frozen=True)
@@ -115,11 +114,13 @@ def cluster() -> Iterator[Cluster]:
         yield found
 
 
-def ours(cluster: Cluster) -> Deployed:
-    """Deploy hellopod as it is shipped, but for the autoscaler: there are always two pods."""
+def ours(cluster: Cluster, **container: Any) -> Deployed:
+    """Deploy hellopod as it is shipped, but for the autoscaler, so that there are always two pods,
+    and for these fields of the container."""
     app = App(cluster.client(), cluster.namespace)
     with tempfile.TemporaryDirectory() as directory:
-        variant.deploy(app, cluster, Path(directory), SHIPPED)
+        changed = variant.Variant(components=(), container=container)
+        variant.deploy(app, cluster, Path(directory), changed)
     return Deployed(app, cluster)
 
 

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from . import environments, goodput, oha, overload_picture, servers
+from . import environments, goodput, oha, overload_picture, plotting, servers
 from .goodput import Point, Row
 
 FACTORS = (0.5, 0.8, 1, 1.5, 2, 3, 5, 10)
@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of load for each point")
     parser.add_argument("--quick", action="store_true", help="fewer points, shorter, once: 11 min")
     given = parser.parse_args()
-    overload_picture.available()
+    plotting.available()
     rows = measure(1, 4, QUICK) if given.quick else measure(given.rounds, given.seconds, FACTORS)
     print(goodput.table(rows))
     RESULTS.mkdir(exist_ok=True)

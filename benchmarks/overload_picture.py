@@ -1,42 +1,23 @@
 """Draws the overload curves."""
 
-import importlib.util
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .goodput import Row
+from .plotting import COLOURS, Axes, panels, save
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-INSTALL = (
-    "benchmarks: matplotlib is missing: pip install --require-hashes -r requirements-bench.txt"
-)
-# Of Okabe and Ito: told apart also by who sees few colours.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 MARKERS = "osD^"
 WIDTH, HEIGHT = 11, 8  # inches
 
 
-def available() -> None:
-    """Raise SystemExit without matplotlib: before the measurement, not after it."""
-    if not importlib.util.find_spec("matplotlib"):
-        sys.exit(INSTALL)
-
-
 def curves(rows: Sequence[Row], path: Path) -> None:
     """Draw goodput by load: a panel for each load, a line for each server."""
-    from matplotlib.figure import Figure
-
     loads = list(dict.fromkeys(row.load for row in rows))
-    figure = Figure((WIDTH, HEIGHT), layout="constrained")
-    panels = figure.subplots(-(-len(loads) // 2), 2, sharex=True, sharey="row").ravel()
-    for panel, load in zip(panels, loads, strict=False):
+    figure, places = panels((WIDTH, HEIGHT), -(-len(loads) // 2), 2, sharex=True, sharey="row")
+    for panel, load in zip(places, loads, strict=False):
         draw(panel, [row for row in rows if row.load == load])
         panel.set_title(load)
-    for panel in panels:  # not before all are drawn: it ends the scaling of those that share it
+    for panel in places:  # not before all are drawn: it ends the scaling of those that share it
         panel.set_ylim(bottom=0)
     figure.supxlabel("load offered, times the server's own capacity")
     figure.supylabel("answered with 200 within a second, share of that capacity")
@@ -44,10 +25,10 @@ def curves(rows: Sequence[Row], path: Path) -> None:
     handles, labels = panel.get_legend_handles_labels()
     handles, labels = handles[-2::-1] + handles[-1:], labels[-2::-1] + labels[-1:]
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    save(figure, path)
 
 
-def draw(panel: "Axes", rows: Sequence[Row]) -> None:
+def draw(panel: Axes, rows: Sequence[Row]) -> None:
     factors = sorted({row.factor for row in rows})
     panel.plot(factors, [min(1, f) for f in factors], color="0.8", linewidth=5, label="ideal")
     servers = dict.fromkeys(row.server for row in rows)

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from benchmarks.autoscaling_comparison import Comparison
-from benchmarks.autoscaling_model import Second
+from .autoscaling_comparison import Comparison
+from .autoscaling_model import Second
+from .plotting import Axes, panels, save
 
 WIDTH, ROW = 11, 3  # inches
 
@@ -17,11 +15,11 @@ def draw(
 ) -> None:
     """Draw rows for the comparisons, and a column for each load with its runs by settings."""
     rows = len(compared) // 2
-    figure = Figure((WIDTH, ROW * (rows + 2)), layout="constrained")
-    axes = figure.subplots(rows + 2, 2)
-    for place, comparison in zip(axes[:rows].flat, compared, strict=True):
+    figure, places = panels((WIDTH, ROW * (rows + 2)), rows + 2, 2)
+    for place, comparison in zip(places[: len(compared)], compared, strict=True):
         beside(place, comparison)
-    for (shape, by_choice), (pods, shed) in zip(runs.items(), axes[rows:].T, strict=True):
+    columns = zip(places[-4:-2], places[-2:], strict=True)
+    for (shape, by_choice), (pods, shed) in zip(runs.items(), columns, strict=True):
         pods.set_title(shape, fontsize=10)
         for name, seconds in by_choice.items():
             minutes = [second.at / 60 for second in seconds]
@@ -31,7 +29,7 @@ def draw(
         shed.set_ylabel("share of requests not served")
         shed.set_xlabel("minutes")
         shed.legend(fontsize=8, loc="upper right")
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    save(figure, path)
 
 
 def beside(place: Axes, comparison: Comparison) -> None:

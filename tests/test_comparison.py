@@ -1,6 +1,6 @@
 import itertools
 
-from benchmarks.comparison import Comparison, Goal, interleaved
+from benchmarks.comparison import OURS, Comparison, Goal, interleaved, markdown
 
 VALUES = {"hellopod": [90.0, 110.0, 95.0], "bare": [100.0, 100.0, 100.0]}
 
@@ -53,3 +53,17 @@ def test_the_table_says_what_is_missed():
 def test_another_base():
     found = Comparison("size", "kB", VALUES, base="bare").rows()
     assert found[0]["ours"]["most"] == 100 / 90 and found[1]["ours"] is None
+
+
+def test_a_line_of_the_readme_for_each_quantity():
+    goals = (Goal("bare", at_least=0.96),)
+    rows = [
+        *Comparison("rate", "requests/s", VALUES, goals).rows(),
+        *Comparison("late", "ms", {OURS: [3]}, (Goal(OURS, at_most=3, of="value"),)).rows(),
+        *Comparison("size", "kB", {"first": [20], "last": [10]}, base="first").rows(),
+    ]
+    assert markdown(rows).splitlines()[2:] == [
+        "| rate, requests/s | 95 | bare 100 (0.95; ratio >= 0.96: **missed**) |",
+        "| late, ms | 3; value <= 3: holds |  |",
+        "| size, kB | first: 20 | last 10 (2) |",
+    ]

@@ -20,7 +20,7 @@ def run(outcomes=(("2xx", 100),), ends=(0, 0, 0, 0), memory=(40.0, 40.0), late=0
     at_rest = kind.Pods(0.0, [38.0], [12])
     cycles = [kind.Pods(0.0, [mib], [40]) for mib in memory]
     load = Load(0.0, 240.0, [stream])
-    return soak.Soak(100.0, 120.0, 70.0, load, seen, at_rest, cycles, at_rest)
+    return soak.Soak(100.0, 70.0, load, seen, at_rest, cycles, at_rest)
 
 
 def missed(comparisons):
@@ -46,14 +46,6 @@ def test_each_goal_can_be_missed(what, broken):
     [found] = missed(soak.compared(run(**broken)))
 
     assert found.startswith(what)
-
-
-def test_capacity_is_that_of_the_slowest_seconds():
-    served = [1, 40, 50, 20, 30, 90, 3]  # the load begins in the first, and ends in the last
-    per_second = {str(at): {"2xx": count, "shed": 7} for at, count in enumerate(served)}
-    load = Load(0.0, 6.4, [{"per_second": per_second}])
-
-    assert soak.slowest(load, seconds=2) == 25
 
 
 def test_growth_is_from_third_to_third():
