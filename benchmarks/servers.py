@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import environments
@@ -75,6 +75,15 @@ MULTIPROCESS = gunicorn(
     f"{GTHREAD} --workers 4 --config python:exporter.gunicorn_conf exporter.multiprocess:app",
     environ={"METRICS_PORT": "{metrics}", "PROMETHEUS_MULTIPROC_DIR": "{directory}"},
     metrics="{metrics}/metrics",
+)
+# For what metrics and an access log cost by themselves: gunicorn's log, and hellopod without one.
+LOGGED = gunicorn(
+    "with exporter, access log", "exporter", f"{GTHREAD} --access-logfile - exporter.app:app"
+)
+QUIET = replace(
+    HELLOPOD,
+    name="hellopod, no access log",
+    environ={**HELLOPOD.environ, "LOG_LEVEL": "warning"},
 )
 GRANIAN = Server(
     "bare Flask, granian",

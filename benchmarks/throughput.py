@@ -9,6 +9,7 @@ from .comparison import Comparison, Goal, interleaved
 CONNECTIONS = 16  # as many as hellopod has slots: each server as busy as it can be
 ROUNDS, SECONDS, WARM_UP = 3, 3, 1
 PATHS = ("/", "/api/identity")
+SERVERS = (*servers.ALL, servers.LOGGED, servers.QUIET)
 GOALS = (
     Goal("tutorial", at_least=1.5),
     Goal("bare Flask, gthread", at_least=0.9),
@@ -33,9 +34,7 @@ def measure(rounds: int = ROUNDS) -> list[Comparison]:
         Comparison(
             f"throughput of {path}",
             "requests/s",
-            interleaved(
-                {s.name: lambda s=s, path=path: rate(s, path) for s in servers.ALL}, rounds
-            ),
+            interleaved({s.name: lambda s=s, path=path: rate(s, path) for s in SERVERS}, rounds),
             GOALS,
         )
         for path in PATHS
