@@ -15,11 +15,13 @@ from . import (
     image,
     latency,
     memory,
+    oha,
     plotting,
     rollout,
     scrape_growth,
     start,
     throughput,
+    wrk,
 )
 from .comparison import Comparison, markdown
 from .environments import HERE
@@ -39,7 +41,8 @@ PARTS: Sequence[Callable[[], list[Comparison]]] = (
 
 def main() -> None:
     """Measure, print and write; the parts that lack Docker or kind say so and are left out."""
-    plotting.available()
+    for needed in (plotting, wrk, oha):
+        needed.available()
     head = {"date": time.strftime("%Y-%m-%d"), "revision": revision(), "cpus": os.cpu_count()}
     found: list[Comparison] = []
     for part in PARTS:

@@ -11,12 +11,12 @@ ENVIRONMENTS = HERE.parent / ".venv-references"
 
 
 def python(name: str) -> Path:
-    """Return the interpreter of a reference's environment, made anew if its lock has changed."""
+    """Return the interpreter of a reference's environment, as its lock and this Python are now."""
     lock = REFERENCES / name / "requirements.txt"
     folder = ENVIRONMENTS / name
     interpreter = folder / "bin" / "python"
     stamp = folder / "lock.sha256"
-    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
     if not (stamp.exists() and stamp.read_text() == digest):
         print(f"installing {name}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)

@@ -86,7 +86,10 @@ class Row:
 
     @property
     def holds(self) -> bool | None:
-        return None if self.at_least is None else self.goodput["median"] >= self.at_least
+        """Whether the goal does; nothing without one, or if that load was not offered."""
+        if self.at_least is None or not self.kept:
+            return None
+        return self.goodput["median"] >= self.at_least
 
     def as_json(self) -> dict[str, Any]:
         names = "load", "server", "capacity", "factor", "sent", "kept", "goodput", "p99"
@@ -98,7 +101,7 @@ class Row:
         middle, low, high = self.goodput.values()
         late = "-" if self.p99 is None else f"{number(1000 * self.p99)} ms"
         sent = f"{self.sent:6.0%}{' ' if self.kept else '*'}"
-        verdict = "holds" if self.holds else "MISSED"
+        verdict = {True: "holds", False: "MISSED", None: "not offered"}[self.holds]
         goal = "" if self.at_least is None else f">= {self.at_least:.0%}: {verdict}"
         return (
             f"  {self.server:20} {self.factor:4g}x {sent} {middle:6.0%} ({low:.0%} to {high:.0%})"

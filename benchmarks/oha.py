@@ -63,10 +63,15 @@ class Open:
         return self.served / self.seconds
 
 
-def requests(url: str, number: int, connections: int) -> None:
-    """Send so many requests, closed loop; raises SystemExit unless all are answered with 200."""
+def available() -> None:
+    """Raise SystemExit without oha: before the measurement, not in it."""
     if not shutil.which("oha"):
         sys.exit(INSTALL)
+
+
+def requests(url: str, number: int, connections: int) -> None:
+    """Send so many requests, closed loop; raises SystemExit unless all are answered with 200."""
+    available()
     run = subprocess.run(
         ["oha", "--no-tui", "--output-format", "json", "-n", str(number), "-c", str(connections)]
         + [url],
@@ -94,8 +99,7 @@ def load(
     behind it (coordinated omission); the timeout, from when it was sent. Raises SystemExit without
     oha.
     """
-    if not shutil.which("oha"):
-        sys.exit(INSTALL)
+    available()
     with tempfile.TemporaryDirectory() as directory:
         database = Path(directory, "answers")
         run = subprocess.run(

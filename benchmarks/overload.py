@@ -125,7 +125,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of load for each point")
     parser.add_argument("--quick", action="store_true", help="fewer points, shorter, once: 11 min")
     given = parser.parse_args()
-    plotting.available()
+    for needed in (plotting, oha):
+        needed.available()
     rows = measure(1, 4, QUICK) if given.quick else measure(given.rounds, given.seconds, FACTORS)
     print(goodput.table(rows))
     RESULTS.mkdir(exist_ok=True)

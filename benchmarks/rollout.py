@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from tests.e2e.generator import Generator
 from tests.e2e.starting import start_to_ready
+from tests.e2e.waiting import eventually
 
 from . import kind
 from .comparison import OURS, Comparison, Goal, interleaved
@@ -40,8 +41,14 @@ def failed(generator: Generator, deployed: kind.Deployed) -> float:
 def memory(deployed: Sequence[kind.Deployed]) -> Comparison:
     """Return the working set of each pod at rest."""
     time.sleep(REST)
-    values = {each.name: list(each.working_sets().values()) for each in deployed}
+    values = {each.name: eventually(lambda each=each: two(each), seconds=REST) for each in deployed}
     return Comparison("memory of a pod at rest", "MiB", values, (AT_REST,))
+
+
+def two(deployed: kind.Deployed) -> list[float]:
+    found = list(deployed.working_sets().values())
+    assert len(found) == 2, f"the kubelet knows {len(found)} of two pods"
+    return found
 
 
 def starts(deployed: Sequence[kind.Deployed], rounds: int) -> Comparison:

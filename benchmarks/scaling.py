@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import scaling_picture
+from benchmarks import plotting, scaling_picture
 from benchmarks.autoscaling_comparison import compare
 from benchmarks.autoscaling_model import Model, Second
 from benchmarks.observation import read
@@ -107,6 +107,7 @@ def drawn() -> dict[str, dict[str, list[Second]]]:
 
 def main() -> None:
     """Print all tables, and write them with the validation and the picture."""
+    plotting.available()
     compared = [compare(trial) for trial in read()]
     print("\n\n".join(map(str, compared)))
     for shape in SHAPES:

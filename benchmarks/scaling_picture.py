@@ -14,7 +14,7 @@ def draw(
     compared: Sequence[Comparison], runs: dict[str, dict[str, list[Second]]], path: Path
 ) -> None:
     """Draw rows for the comparisons, and a column for each load with its runs by settings."""
-    rows = len(compared) // 2
+    rows = -(-len(compared) // 2)
     figure, places = panels((WIDTH, ROW * (rows + 2)), rows + 2, 2)
     for place, comparison in zip(places[: len(compared)], compared, strict=True):
         beside(place, comparison)

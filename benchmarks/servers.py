@@ -1,6 +1,7 @@
 """hellopod and what a user would pick instead, each as a process on one core."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -117,6 +118,7 @@ def running(server: Server, **settings: str) -> Iterator[Running]:
             stdout=log,
             stderr=log,
             preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
+            start_new_session=True,
         )
         try:
             url = f"http://127.0.0.1:{places['port']}/"
@@ -128,7 +130,7 @@ def running(server: Server, **settings: str) -> Iterator[Running]:
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # its workers too
                 process.wait()
 
 

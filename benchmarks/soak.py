@@ -23,7 +23,7 @@ from tests.e2e.generator import Load
 from tests.e2e.kustomization import revision
 from tests.e2e.watching import PodWatch, watched
 
-from . import endurance, kind
+from . import endurance, kind, oha
 from .comparison import Comparison
 from .endurance import one
 from .environments import HERE
@@ -135,13 +135,13 @@ def report(comparisons: Sequence[Comparison], soak: Soak | None, path: Path = RE
 
 
 def main(minutes: float = MINUTES, requests: float = endurance.REQUESTS) -> int:
-    comparisons, soak = endurance.measure(int(requests)), None
     if why_not := kind.why_not():
-        print(f"soak: rollouts are left out: {why_not}", file=sys.stderr)
-    else:
-        soak = run(minutes)
-        comparisons += compared(soak)
-    return 0 if report(comparisons, soak) else 1
+        sys.exit(f"soak: {why_not}")
+    oha.available()
+    alone = endurance.measure(int(requests))
+    report(alone, None)  # half an hour before the rest
+    soak = run(minutes)
+    return 0 if report([*alone, *compared(soak)], soak) else 1
 
 
 if __name__ == "__main__":

@@ -20,10 +20,15 @@ class Closed:
     failed: int  # requests without an answer, or with one that is neither 2xx nor 3xx
 
 
-def load(url: str, connections: int, seconds: int) -> Closed:
-    """Send as much as that many clients can; raises SystemExit without wrk."""
+def available() -> None:
+    """Raise SystemExit without wrk: before the measurement, not in it."""
     if not shutil.which("wrk"):
         sys.exit(INSTALL)
+
+
+def load(url: str, connections: int, seconds: int) -> Closed:
+    """Send as much as that many clients can; raises SystemExit without wrk."""
+    available()
     run = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url],
         capture_output=True,
