@@ -45,7 +45,6 @@ class Open:
 
     seconds: float
     outcomes: Mapping[str, int]  # by status or by what went wrong
-    percentiles: Mapping[str, float | None]  # seconds, of answers with 2xx: "p50", "p99", ...
     under_way: int = 0  # without an outcome; at low rates oha counts idle connections too
     answers: Sequence[Answer] = ()
 
@@ -103,7 +102,7 @@ def load(
     with tempfile.TemporaryDirectory() as directory:
         database = Path(directory, "answers")
         run = subprocess.run(
-            ["oha", "--no-tui", "--output-format", "json", "--stats-success-breakdown"]
+            ["oha", "--no-tui", "--output-format", "json"]
             + ["-t", f"{timeout:g}s", "-z", f"{seconds:g}s", "-c", str(connections)]
             + ([] if keep_alive else ["--disable-keepalive"])
             + (["-q", f"{rate:.2f}", "--latency-correction"] if rate else [])
@@ -120,8 +119,7 @@ def parse(text: bytes, answers: Sequence[Answer] = ()) -> Open:
     found = json.loads(text)
     outcomes = found["statusCodeDistribution"] | found["errorDistribution"]
     under_way = outcomes.pop(UNDER_WAY, 0)
-    percentiles = found["latencyPercentilesSuccessful"]
-    return Open(found["summary"]["total"], outcomes, percentiles, under_way, answers)
+    return Open(found["summary"]["total"], outcomes, under_way, answers)
 
 
 def read(database: Path) -> list[Answer]:

@@ -15,9 +15,13 @@ as from clients without an ingress. Writes results/overload.json and results/ove
 import argparse
 import json
 import math
+import os
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+
+from tests.e2e.kustomization import revision
 
 from . import environments, goodput, oha, overload_picture, plotting, servers
 from .goodput import Point, Row
@@ -58,6 +62,10 @@ LOADS = (
 )
 
 
+PAIRS = [(load, server) for load in LOADS for server in SERVERS]
+Curve = tuple[list[float], list[Point]]  # capacities and points
+
+
 def offer(server: servers.Server, load: Load, seconds: float, rate: float | None) -> oha.Open:
     """Offer it to a new process; without a rate, what THREADS clients can ask for."""
     chaos = "/chaos/" in load.path
@@ -80,9 +88,7 @@ def capacity(server: servers.Server, load: Load) -> float:
     return goodput.throughput(found.answers, CAPACITY_SECONDS)
 
 
-def curve(
-    server: servers.Server, load: Load, factors: Sequence[float], seconds: float
-) -> tuple[list[float], list[Point]]:
+def curve(server: servers.Server, load: Load, factors: Sequence[float], seconds: float) -> Curve:
     """Return the capacity before and after, and a point for each factor."""
     before = capacity(server, load)
     found = {factor: offer(server, load, seconds, factor * before) for factor in factors}
@@ -102,20 +108,22 @@ def curve(
     ]
 
 
-def measure(rounds: int, seconds: float, factors: Sequence[float]) -> list[Row]:
-    """Return a row for each load, server and factor; the servers take turns in each round."""
-    pairs = [(load, server) for load in LOADS for server in SERVERS]
-    curves = [
-        [curve(server, load, factors, seconds) for load, server in pairs] for _ in range(rounds)
-    ]
-    rows = []
-    for (load, server), same in zip(pairs, zip(*curves, strict=True), strict=True):
+def measure(rounds: int, seconds: float, factors: Sequence[float]) -> Iterator[list[Row]]:
+    """Yield rows after each round, of all rounds so far; the servers take turns in each."""
+    curves: list[list[Curve]] = []
+    for _ in range(rounds):
+        curves.append([curve(server, load, factors, seconds) for load, server in PAIRS])
+        yield list(rows(curves))
+
+
+def rows(curves: Sequence[Sequence[Curve]]) -> Iterator[Row]:
+    """Yield a row for each load, server and factor."""
+    for (load, server), same in zip(PAIRS, zip(*curves, strict=True), strict=True):
         capacities = [each for found, _ in same for each in found]
         goals = load.goals if server is servers.HELLOPOD else {}
         for points in zip(*(found for _, found in same), strict=True):
             goal = goals.get(points[0].factor)
-            rows.append(Row(load.name, server.name, capacities, points[0].factor, points, goal))
-    return rows
+            yield Row(load.name, server.name, capacities, points[0].factor, points, goal)
 
 
 def main() -> None:
@@ -123,16 +131,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Goodput at up to ten times a server's capacity.")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of load for each point")
-    parser.add_argument("--quick", action="store_true", help="fewer points, shorter, once: 11 min")
+    parser.add_argument("--quick", action="store_true", help="fewer points, shorter, once: 10 min")
     given = parser.parse_args()
     for needed in (plotting, oha):
         needed.available()
-    rows = measure(1, 4, QUICK) if given.quick else measure(given.rounds, given.seconds, FACTORS)
-    print(goodput.table(rows))
+    plan = (1, 4, QUICK) if given.quick else (given.rounds, given.seconds, FACTORS)
+    head = {"date": time.strftime("%Y-%m-%d"), "revision": revision(), "cpus": os.cpu_count()}
+    for number, found in enumerate(measure(*plan), 1):  # written at once: the next may fail
+        result = {**head, "rounds": number, "seconds": plan[1]}
+        write({**result, "rows": [row.as_json() for row in found]}, found)
+    print(goodput.table(found))
+
+
+def write(result: Mapping[str, object], found: Sequence[Row]) -> None:
     RESULTS.mkdir(exist_ok=True)
-    text = json.dumps([row.as_json() for row in rows], indent=1)
-    (RESULTS / "overload.json").write_text(text + "\n")
-    overload_picture.curves(rows, RESULTS / "overload.png")
+    (RESULTS / "overload.json").write_text(json.dumps(result, indent=1) + "\n")
+    overload_picture.curves(found, RESULTS / "overload.png")
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ def test_reads_the_manifests():
 
 
 def test_a_pod_serves_as_many_as_measured_beyond_its_capacity():
-    """74 to 82 % at three times the capacity of `/`: README, benchmarks.refusal."""
+    """72 to 82 % at three times the capacity of `/`: docs/scaling.md."""
     cheap = Handler(work=1 / 2500)
 
     assert OnePod(cheap, 1250, seed=1).run(0.5, 1).served == 1250

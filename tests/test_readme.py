@@ -1,5 +1,6 @@
 """The README's tables and commands are those of the code."""
 
+import json
 import re
 from dataclasses import MISSING, fields
 from fnmatch import fnmatch
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.comparison import markdown
 from service.config import Config
 from service.version import __version__
 from tests.expressions import expressions
@@ -140,6 +142,11 @@ def test_links_lead_somewhere(document):
 )
 def test_images_are_this_version(document):
     assert set(re.findall(r"hellopod:(\d[\w.]*)", document.read_text())) <= {__version__}
+
+
+def test_benchmarks_are_quoted():
+    results = json.loads((REPOSITORY / "benchmarks/results/bench.json").read_text())
+    assert markdown(results["rows"]) in README
 
 
 def test_scrape_configuration_is_yaml():
