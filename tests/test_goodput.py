@@ -68,3 +68,10 @@ def test_the_table_has_each_server_once_a_load():
         "  hellopod: capacity 100 (90 to 110)/s",
         *(str(row(factor=factor)) for factor in (0.5, 10)),
     ]
+
+
+def test_a_goal_says_nothing_of_a_load_that_was_not_offered():
+    absent = row((1.0,), sent=0.9, at_least=0.95)
+
+    assert absent.holds is None
+    assert str(absent).endswith(">= 95%: not offered")
