@@ -25,7 +25,7 @@ def distance(one: Sequence[Row], other: Sequence[Row]) -> float:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Validation:
     """A trial beside many runs of the model."""
 
     trial: Trial
@@ -90,9 +90,9 @@ class Comparison:
         return "\n".join(lines)
 
 
-def compare(trial: Trial, seeds: int = SEEDS) -> Comparison:
+def compare(trial: Trial, seeds: int = SEEDS) -> Validation:
     """Run the model with so many seeds."""
-    return Comparison(trial, [model(trial, seed) for seed in range(seeds)])
+    return Validation(trial, [model(trial, seed) for seed in range(seeds)])
 
 
 if __name__ == "__main__":

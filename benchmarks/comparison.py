@@ -1,5 +1,6 @@
 """A quantity measured of hellopod and its references in turn, and whether hellopod's goal holds."""
 
+import operator
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ def interleaved(
 @dataclass(frozen=True)
 class Goal:
     """What hellopod's values are to be, as `of` says: times a reference's ("ratio"), more than
-    them ("difference"), or by themselves ("value")."""
+    them ("difference"), or by themselves ("value"); or how many times the base a value is
+    ("growth")."""
 
     reference: str
     at_least: float | None = None
@@ -52,10 +54,13 @@ class Comparison:
 
     def compared(self, name: str, of: str = "ratio") -> list[float]:
         """Return how hellopod's value of each round compares with that of the same round."""
-        pairs = zip(self.values[self.base], self.values[name], strict=True)
-        if of == "value":
-            return list(self.values[name])
-        return [ours - theirs if of == "difference" else ours / theirs for ours, theirs in pairs]
+        compare: Callable[[float, float], float] = {
+            "ratio": operator.truediv,
+            "difference": operator.sub,
+            "value": lambda ours, theirs: theirs,
+            "growth": lambda ours, theirs: theirs / ours,
+        }[of]
+        return list(map(compare, self.values[self.base], self.values[name]))
 
     def goal(self, name: str) -> Goal | None:
         return next((goal for goal in self.goals if goal.reference == name), None)

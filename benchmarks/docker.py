@@ -5,14 +5,15 @@ import re
 import shutil
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import loopback
+from .cores import SERVER_CORE
 from .environments import HERE, REFERENCES
-from .servers import SERVER_CORE, STARTED
+from .servers import STARTED
 
 BASE = os.environ.get("PYTHON_IMAGE", "python:3.13-slim")  # of both
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -122,17 +123,12 @@ def wait_for_answer(container: Container) -> None:
     deadline = time.monotonic() + STARTED
     while time.monotonic() < deadline:
         try:
-            fetch(container.url() + "/")
+            loopback.get(container.url() + "/", timeout=10)
         except (OSError, RuntimeError):  # RuntimeError: it ended, and its ports with it
             time.sleep(0.1)
         else:
             return
     raise RuntimeError(f"a container did not start: {docker('logs', container.id)[-2000:]}")
-
-
-def fetch(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310
-        return bytes(response.read())
 
 
 def parse_memory(text: str) -> float:

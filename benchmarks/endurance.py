@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from . import docker, oha
+from . import docker, loopback, oha
 from .comparison import OURS, Comparison, Goal
 
 REQUESTS, FIRST = 1_000_000, 20_000
@@ -33,7 +33,7 @@ class Look:
 def look(container: docker.Container, requests: int) -> Look:
     time.sleep(REST)
     memory = container.working_set()
-    scrape = docker.fetch(f"{container.url(9000)}/metrics").decode()
+    scrape = loopback.get(f"{container.url(9000)}/metrics").decode()
     resident = value(scrape, "process_resident_memory_bytes") / docker.MIB
     descriptors = open_descriptors(scrape)
     return Look(requests, memory, resident, descriptors, samples(scrape), len(scrape))

@@ -21,7 +21,6 @@ from .endurance import open_descriptors
 from .environments import REFERENCES
 
 NAME = "hellopod-bench"  # not that of the tests, which may have a cluster at the same time
-MIB = 2**20
 TUTORIAL = REFERENCES / "tutorial" / "deployment.yaml"
 
 
@@ -78,7 +77,7 @@ class Deployed:
 def parse_summary(summary: dict, namespace: str) -> dict[str, float]:
     """Return MiB of each pod of a namespace in a kubelet's summary; of the youngest, none yet."""
     return {
-        pod["podRef"]["name"]: pod["memory"]["workingSetBytes"] / MIB
+        pod["podRef"]["name"]: pod["memory"]["workingSetBytes"] / docker.MIB
         for pod in summary["pods"]
         if pod["podRef"]["namespace"] == namespace and "workingSetBytes" in pod.get("memory", {})
     }

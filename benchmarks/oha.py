@@ -1,7 +1,6 @@
 """Open-loop load: oha, which sends at its rate whatever becomes of the earlier requests."""
 
 import json
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from .servers import GENERATOR_CORE
+from .cores import GENERATOR_CORE, on
 
 INSTALL = (
     "benchmarks: oha is not on PATH: cargo install --locked oha, or https://github.com/hatoo/oha"
@@ -76,7 +75,7 @@ def requests(url: str, number: int, connections: int) -> None:
         + [url],
         capture_output=True,
         check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE}),
+        preexec_fn=on(GENERATOR_CORE),
     )
     found = parse(run.stdout)
     if found.served != number:
@@ -110,7 +109,7 @@ def load(
             + ["--db-url", str(database), url],
             capture_output=True,
             check=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE}),
+            preexec_fn=on(GENERATOR_CORE),
         )
         return parse(run.stdout, read(database))
 

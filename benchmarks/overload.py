@@ -13,17 +13,12 @@ as from clients without an ingress. Writes results/overload.json and results/ove
 """
 
 import argparse
-import json
 import math
-import os
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tests.e2e.kustomization import revision
-
-from . import environments, goodput, oha, overload_picture, plotting, servers
+from . import cores, goodput, oha, overload_picture, plotting, results, servers
 from .goodput import Point, Row
 
 FACTORS = (0.5, 0.8, 1, 1.5, 2, 3, 5, 10)
@@ -34,7 +29,6 @@ NEW_CONNECTIONS = 8000  # under way at once; the generator's files and ports are
 TOKEN = "benchmarks-0123456789abcdef"  # noqa: S105
 TUTORIAL = replace(servers.TUTORIAL, command=servers.TUTORIAL.command.replace(".app", ".handlers"))
 SERVERS = (servers.HELLOPOD, TUTORIAL, servers.BARE, servers.GRANIAN)
-RESULTS = environments.HERE / "results"
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,6 @@ LOADS = (
     Load("/, connections kept", "/", {3: 0.7, 10: 0.4}),
     Load("/, a connection for each request", "/", {3: 0.7, 10: 0.5}, keep_alive=False),
 )
-
 
 PAIRS = [(load, server) for load in LOADS for server in SERVERS]
 Curve = tuple[list[float], list[Point]]  # capacities and points
@@ -133,20 +126,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of load for each point")
     parser.add_argument("--quick", action="store_true", help="fewer points, shorter, once: 10 min")
     given = parser.parse_args()
-    for needed in (plotting, oha):
+    for needed in (plotting, oha, cores):
         needed.available()
     plan = (1, 4, QUICK) if given.quick else (given.rounds, given.seconds, FACTORS)
-    head = {"date": time.strftime("%Y-%m-%d"), "revision": revision(), "cpus": os.cpu_count()}
+    head = {**results.head(), "seconds": plan[1]}
     for number, found in enumerate(measure(*plan), 1):  # written at once: the next may fail
-        result = {**head, "rounds": number, "seconds": plan[1]}
-        write({**result, "rows": [row.as_json() for row in found]}, found)
+        rows = [row.as_json() for row in found]
+        results.write(results.RESULTS / "overload.json", {**head, "rounds": number, "rows": rows})
+        overload_picture.curves(found, results.RESULTS / "overload.png")
     print(goodput.table(found))
-
-
-def write(result: Mapping[str, object], found: Sequence[Row]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "overload.json").write_text(json.dumps(result, indent=1) + "\n")
-    overload_picture.curves(found, RESULTS / "overload.png")
 
 
 if __name__ == "__main__":

@@ -12,33 +12,32 @@ from urllib.parse import urlsplit
 from tests.runtime.raw import metric
 
 from . import oha, servers
+from .overload import LOADS, Load
 
 FACTOR = 3
-# Clients that may be under way at once: an ingress with a bounded pool of connections (a pod takes
-# 1064 of them), and new connections for as many requests as come within the second they wait.
-OPEN = {True: 1000, False: 8000}
 
 
 def load(
-    process: servers.Running, keep: bool, seconds: float, clients: int, rate: float | None = None
+    process: servers.Running, asked: Load, seconds: float, rate: float | None = None
 ) -> tuple[oha.Open, float]:
     """Return what oha reports, and the CPU seconds that the worker used for it."""
+    clients = asked.connections(rate) if rate else servers.THREADS
     management = urlsplit(process.metrics).port
     before = metric(management, "process_cpu_seconds_total")
-    found = oha.load(f"{process.url}/", seconds, clients, rate, keep_alive=keep)
+    found = oha.load(f"{process.url}/", seconds, clients, rate, keep_alive=asked.keep_alive)
     return found, metric(management, "process_cpu_seconds_total") - before
 
 
-def measure(process: servers.Running, keep: bool, seconds: float) -> None:
-    closed, cpu = load(process, keep, seconds, servers.THREADS)
+def measure(process: servers.Running, asked: Load, seconds: float) -> None:
+    closed, cpu = load(process, asked, seconds)
     capacity, serving = closed.goodput, cpu / closed.served
-    found, cpu = load(process, keep, seconds, OPEN[keep], FACTOR * capacity)
+    found, cpu = load(process, asked, seconds, FACTOR * capacity)
     offered = found.sent / found.seconds / capacity
     refused = found.outcomes.get("503", 0)
     r = (cpu - found.served * serving) / refused / serving if refused else 0
     bound = max(0, (1 - offered * r) / (1 - r))
     print(
-        f"keep-alive {keep}: capacity {capacity:.0f}/s ({serving * 1e6:.0f} us each), offered "
+        f"{asked.name}: capacity {capacity:.0f}/s ({serving * 1e6:.0f} us each), offered "
         f"{offered:.1f} times that: goodput {found.goodput / capacity:.0%}, bound {bound:.0%} "
         f"with r = {r:.2f}; {found.outcomes}"
     )
@@ -47,8 +46,9 @@ def measure(process: servers.Running, keep: bool, seconds: float) -> None:
 def main(seconds: float = 10, rounds: int = 3) -> None:
     with servers.running(servers.HELLOPOD) as process:
         for _ in range(rounds):
-            for keep in (True, False):
-                measure(process, keep, seconds)
+            for asked in LOADS:
+                if asked.path == "/":
+                    measure(process, asked, seconds)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ the tutorial's app has nothing else. About five minutes.
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tests.e2e.generator import Generator
 from tests.e2e.starting import start_to_ready
@@ -68,16 +68,16 @@ def rollouts(generator: Generator, deployed: Sequence[kind.Deployed], rounds: in
     return Comparison(what, "requests", values, (NONE_FAILED,), of="difference")  # of 0 no ratio
 
 
-def measure(restarts: int = RESTARTS, begun: int = STARTS) -> list[Comparison]:
-    """Return all three; nothing without kind, kubectl and Docker."""
+def measure(restarts: int = RESTARTS, begun: int = STARTS) -> Iterator[Comparison]:
+    """Yield each of the three when it is there; nothing without kind, kubectl and Docker."""
     if why_not := kind.why_not():
         print(f"rollouts: left out: {why_not}", file=sys.stderr)
-        return []
+        return
     with kind.cluster() as cluster:
         deployed = (kind.ours(cluster), kind.tutorial(cluster))
-        at_rest = memory(deployed)
-        started = starts(deployed, begun)
-        return [rollouts(kind.generator(deployed[0]), deployed, restarts), started, at_rest]
+        yield memory(deployed)
+        yield starts(deployed, begun)
+        yield rollouts(kind.generator(deployed[0]), deployed, restarts)
 
 
 if __name__ == "__main__":

@@ -5,20 +5,17 @@ python -m benchmarks.scaling      5 minutes on two cores; needs matplotlib
 Writes benchmarks/results/scaling.json and scaling.png.
 """
 
-import json
 import statistics
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from benchmarks import plotting, scaling_picture
+from benchmarks import plotting, results, scaling_picture
 from benchmarks.autoscaling_comparison import compare
 from benchmarks.autoscaling_model import Model, Second
 from benchmarks.observation import read
 from benchmarks.pod_curve import curve
 from benchmarks.scenarios import CHOICES, SHAPES, Choice, Shape
 
-RESULTS = Path(__file__).with_name("results")
 SEEDS = 5  # phases; the table has their median
 LOST = 0.01  # of the requests of a second: from there on it counts as one that sheds
 
@@ -118,13 +115,12 @@ def main() -> None:
         rows = [each for each in outcomes if each.shape == shape.name]
         print("\n" + table(shape.name, rows))
     print("\n" + overview(outcomes))
-    RESULTS.mkdir(exist_ok=True)
     result = {
         "validation": [each.summary() for each in compared],
         "outcomes": [asdict(each) for each in outcomes],
     }
-    (RESULTS / "scaling.json").write_text(json.dumps(result, indent=1) + "\n")
-    scaling_picture.draw(compared, drawn(), RESULTS / "scaling.png")
+    results.write(results.RESULTS / "scaling.json", result)
+    scaling_picture.draw(compared, drawn(), results.RESULTS / "scaling.png")
 
 
 if __name__ == "__main__":

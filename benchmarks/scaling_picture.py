@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from .autoscaling_comparison import Comparison
+from .autoscaling_comparison import Validation
 from .autoscaling_model import Second
 from .plotting import Axes, panels, save
 
@@ -11,7 +11,7 @@ WIDTH, ROW = 11, 3  # inches
 
 
 def draw(
-    compared: Sequence[Comparison], runs: dict[str, dict[str, list[Second]]], path: Path
+    compared: Sequence[Validation], runs: dict[str, dict[str, list[Second]]], path: Path
 ) -> None:
     """Draw rows for the comparisons, and a column for each load with its runs by settings."""
     rows = -(-len(compared) // 2)
@@ -32,7 +32,7 @@ def draw(
     save(figure, path)
 
 
-def beside(place: Axes, comparison: Comparison) -> None:
+def beside(place: Axes, comparison: Validation) -> None:
     """Draw Ready pods as observed, and in the model."""
     rows = comparison.trial.rows
     at = [row.at for row in rows]

@@ -1,17 +1,20 @@
 """What a scrape costs after how much traffic: python -m benchmarks.scrape_growth [REQUESTS]
 
-CPU time of a server for one scrape, and its bytes, at the first request, after 20,000 and after
-REQUESTS of them by wrk, and after 10,000 distinct paths. Its reference is the exporter as its
-documentation shows it, which has a series for each path.
+CPU time of a server for one scrape, and its bytes: after a first request for / and for a path that
+is none, after 20,000 and after REQUESTS of them by wrk, and after 10,000 distinct paths. Its
+reference is the exporter as its documentation shows it, which has a series for each path. Both run
+all the time, and are loaded and looked at in turn.
 """
 
 import os
 import sys
-import urllib.error
-import urllib.request
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.error import HTTPError
 
-from . import servers, wrk
+from . import loopback, servers, wrk
 from .comparison import Comparison, Goal
 
 REQUESTS, FEW, PATHS = 1_000_000, 20_000, 10_000
@@ -19,27 +22,28 @@ CONNECTIONS = 16
 SCRAPES, ENOUGH = 200, 0.5  # scrapes or seconds for one value: the clock has ticks of 10 ms
 ROUNDS = 3
 TICK = os.sysconf("SC_CLK_TCK")
-FLAT = 1.1  # the clock's ticks, and buckets whose numbers get longer
-STEPS = ("first request", f"{FEW:,} requests", "all requests", f"{PATHS:,} paths")
+FLAT = 1.1  # the clock's ticks, and numbers that get longer
+STEPS = ("2 requests", f"{FEW:,} requests", "all requests", f"{PATHS:,} paths")
+SERVERS = (servers.HELLOPOD, servers.EXPORTER)
 
 
+@dataclass(frozen=True)
 class Scraped:
-    """What scrapes of one server cost, round by round, at each step."""
+    """A server, and what scrapes of it cost at each step, round by round."""
 
-    def __init__(self, process: servers.Running) -> None:
-        self.process = process
-        self.milliseconds: dict[str, list[float]] = {}
-        self.kilobytes: dict[str, list[float]] = {}
+    name: str
+    process: servers.Running
+    milliseconds: dict[str, list[float]] = field(default_factory=dict)
+    kilobytes: dict[str, list[float]] = field(default_factory=dict)
 
     def look(self, step: str) -> None:
-        for _ in range(ROUNDS):
-            before, used, number = cpu(self.process.pid), 0.0, 0
-            while used < ENOUGH and number < SCRAPES:
-                size = len(get(self.process.metrics))
-                number += 1
-                used = cpu(self.process.pid) - before
-            self.milliseconds.setdefault(step, []).append(1000 * used / number)
-            self.kilobytes.setdefault(step, []).append(size / 1000)
+        before, used, number = cpu(self.process.pid), 0.0, 0
+        while used < ENOUGH and number < SCRAPES:
+            size = len(loopback.get(self.process.metrics))
+            number += 1
+            used = cpu(self.process.pid) - before
+        self.milliseconds.setdefault(step, []).append(1000 * used / number)
+        self.kilobytes.setdefault(step, []).append(size / 1000)
 
 
 def cpu(pid: int) -> float:
@@ -52,52 +56,68 @@ def cpu(pid: int) -> float:
     return total
 
 
-def get(url: str) -> bytes:
-    try:
-        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310
-            return bytes(answer.read())
-    except urllib.error.HTTPError as error:  # a path that is none counts too
-        return bytes(error.read())
+def ask(url: str, paths: range) -> None:
+    """Request paths that are none."""
+    for number in paths:
+        try:
+            loopback.get(f"{url}/{number}")
+        except HTTPError as error:
+            error.close()
 
 
-def measure_one(server: servers.Server, requests: int) -> Scraped:
-    with servers.running(server) as process:
-        scraped = Scraped(process)
-        scraped.look(STEPS[0])
-        for step, count in zip(STEPS[1:3], (FEW, requests - FEW), strict=True):
-            sent = 0.0
-            while sent < count:
-                seconds = max(1, min(60, round((count - sent) / 2000)))
-                sent += wrk.load(f"{process.url}/", CONNECTIONS, seconds).rate * seconds
-            scraped.look(step)
-        for number in range(PATHS):
-            get(f"{process.url}/{number}")
-        scraped.look(STEPS[3])
-    return scraped
+def send(url: str, count: int) -> None:
+    """Send about so many requests, as fast as they are answered."""
+    sent = 0.0
+    while sent < count:
+        seconds = max(1, min(60, round((count - sent) / 2000)))
+        sent += wrk.load(f"{url}/", CONNECTIONS, seconds).rate * seconds
 
 
-def compared(scraped: Scraped, name: str) -> list[Comparison]:
-    """Compare the first step with each."""
-    tables = ((scraped.milliseconds, "CPU", "ms"), (scraped.kilobytes, "size", "kB"))
+def look(compared: Sequence[Scraped], step: str) -> None:
+    for _ in range(ROUNDS):
+        for each in compared:
+            each.look(step)
+
+
+def steps(compared: Sequence[Scraped], requests: int) -> None:
+    """Take all steps, and look after each."""
+    for each in compared:
+        ask(each.process.url, range(1))  # the start asked for /
+    look(compared, STEPS[0])
+    for step, count in zip(STEPS[1:3], (FEW, requests - FEW), strict=True):
+        for each in compared:
+            send(each.process.url, count)
+        look(compared, step)
+    for each in compared:
+        ask(each.process.url, range(1, PATHS))
+    look(compared, STEPS[3])
+
+
+def growth(found: Scraped) -> list[Comparison]:
+    """Compare each step with the first."""
+    goals = tuple(Goal(step, at_most=FLAT, of="growth") for step in STEPS[1:])
+    tables = ((found.milliseconds, "CPU", "ms"), (found.kilobytes, "size", "kB"))
     return [
-        Comparison(f"{what} of a scrape of {name}", unit, values, goals(name), base=STEPS[0])
+        Comparison(
+            f"{what} of a scrape of {found.name}",
+            unit,
+            values,
+            goals if found.name == servers.HELLOPOD.name else (),
+            of="growth",
+            base=STEPS[0],
+        )
         for values, what, unit in tables
     ]
 
 
-def goals(name: str) -> tuple[Goal, ...]:
-    if name != servers.HELLOPOD.name:
-        return ()
-    return tuple(Goal(step, at_least=1 / FLAT) for step in STEPS[1:])
-
-
 def measure(requests: int = REQUESTS) -> list[Comparison]:
     """Return CPU and bytes of a scrape by traffic, of hellopod and of the exporter."""
-    return [
-        comparison
-        for server in (servers.HELLOPOD, servers.EXPORTER)
-        for comparison in compared(measure_one(server, requests), server.name)
-    ]
+    with ExitStack() as stack:
+        compared = [
+            Scraped(server.name, stack.enter_context(servers.running(server))) for server in SERVERS
+        ]
+        steps(compared, requests)
+    return [comparison for each in compared for comparison in growth(each)]
 
 
 if __name__ == "__main__":

@@ -7,16 +7,15 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
-from . import environments
+from . import environments, loopback
+from .cores import SERVER_CORE, on
 
-SERVER_CORE, GENERATOR_CORE = 0, 1
 THREADS = 16  # as many as hellopod's CONCURRENCY
 STARTED = 20  # seconds that a start may take
 
@@ -117,7 +116,7 @@ def running(server: Server, **settings: str) -> Iterator[Running]:
             | settings,
             stdout=log,
             stderr=log,
-            preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
+            preexec_fn=on(SERVER_CORE),
             start_new_session=True,
         )
         try:
@@ -134,13 +133,13 @@ def running(server: Server, **settings: str) -> Iterator[Running]:
                 process.wait()
 
 
-def wait_for_answer(process: subprocess.Popen[bytes], url: str, log: object) -> None:
+def wait_for_answer(process: subprocess.Popen[bytes], url: str, log: IO[bytes]) -> None:
     deadline = time.monotonic() + STARTED
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(url, timeout=1):  # noqa: S310
-                return
-        except (urllib.error.URLError, OSError):
+            loopback.get(url, timeout=1)
+            return
+        except OSError:
             time.sleep(0.002)
-    log.seek(0)  # type: ignore[attr-defined]
-    sys.exit(f"benchmarks: a server did not start: {log.read().decode()[-2000:]}")  # type: ignore[attr-defined]
+    log.seek(0)
+    sys.exit(f"benchmarks: a server did not start: {log.read().decode()[-2000:]}")

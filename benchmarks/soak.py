@@ -10,25 +10,21 @@ the requests come on connections of their own: kept ones of a pod that leaves go
 where until the next rollout they stay, so that of two pods one has up to 1.5 times its share.
 """
 
-import json
-import os
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.generator import Load
-from tests.e2e.kustomization import revision
 from tests.e2e.watching import PodWatch, watched
 
-from . import endurance, kind, oha
+from . import cores, endurance, kind, oha, results
 from .comparison import Comparison
 from .endurance import one
-from .environments import HERE
 
-RESULTS = HERE / "results" / "soak.json"
 MINUTES, EVERY = 30, 2
 SHARE = 0.7  # of the capacity
 CPU = "250m"  # for each pod: three and all the others fit two cores
@@ -109,17 +105,17 @@ def compared(soak: Soak) -> list[Comparison]:
     ]
 
 
-def report(comparisons: Sequence[Comparison], soak: Soak | None, path: Path = RESULTS) -> bool:
+def report(
+    head: Mapping[str, Any],
+    comparisons: Sequence[Comparison],
+    soak: Soak | None,
+    path: Path = results.RESULTS / "soak.json",
+) -> bool:
     """Print and write it all; return whether every goal holds."""
     rows = [row for comparison in comparisons for row in comparison.rows()]
     for comparison in comparisons:
         print(comparison.table())
-    found = {
-        "when": time.strftime("%Y-%m-%d"),
-        "revision": revision(),
-        "cpus": os.cpu_count(),
-        "rows": rows,
-    }
+    found = {**head, "rows": rows}
     if soak:
         found |= {
             "capacity": soak.capacity,
@@ -129,19 +125,19 @@ def report(comparisons: Sequence[Comparison], soak: Soak | None, path: Path = RE
             "cycles": [asdict(pods) for pods in (soak.before, *soak.cycles, soak.after)],
         }
         print(soak.load.examples, end="")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(found, indent=2) + "\n")
+    results.write(path, found)
     return all(row["holds"] is not False for row in rows)
 
 
 def main(minutes: float = MINUTES, requests: float = endurance.REQUESTS) -> int:
     if why_not := kind.why_not():
         sys.exit(f"soak: {why_not}")
-    oha.available()
-    alone = endurance.measure(int(requests))
-    report(alone, None)  # half an hour before the rest
+    for needed in (oha, cores):
+        needed.available()
+    head, alone = results.head(), endurance.measure(int(requests))
+    report(head, alone, None)  # half an hour before the rest
     soak = run(minutes)
-    return 0 if report([*alone, *compared(soak)], soak) else 1
+    return 0 if report(head, [*alone, *compared(soak)], soak) else 1
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """Closed-loop load: wrk, which waits for an answer before it asks again on that connection."""
 
-import os
 import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 
-from .servers import GENERATOR_CORE
+from .cores import GENERATOR_CORE, on
 
 INSTALL = "benchmarks: wrk is not on PATH: apt install wrk, or https://github.com/wg/wrk"
 
@@ -34,7 +33,7 @@ def load(url: str, connections: int, seconds: int) -> Closed:
         capture_output=True,
         check=True,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE}),
+        preexec_fn=on(GENERATOR_CORE),
     )
     return parse(run.stdout)
 

@@ -50,6 +50,16 @@ def test_the_table_says_what_is_missed():
     ]
 
 
+def test_growth():
+    assert row("hellopod", base="bare", of="growth")["ours"]["most"] == 1.1
+    assert row("hellopod", base="bare", goals=[Goal("hellopod", at_most=0.95, of="growth")])[
+        "holds"
+    ]
+    assert not row("hellopod", base="bare", goals=[Goal("hellopod", at_most=0.9, of="growth")])[
+        "holds"
+    ]
+
+
 def test_another_base():
     found = Comparison("size", "kB", VALUES, base="bare").rows()
     assert found[0]["ours"]["most"] == 100 / 90 and found[1]["ours"] is None

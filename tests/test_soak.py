@@ -56,10 +56,10 @@ def test_growth_is_from_third_to_third():
 def test_result_is_written_and_says_whether_all_holds(tmp_path, capsys):
     file = tmp_path / "results" / "soak.json"
 
-    assert soak.report(soak.compared(run()), run(), file)
+    assert soak.report({}, soak.compared(run()), run(), file)
     assert '"holds": true' in file.read_text()
     bad = run(outcomes=(("2xx", 99), ("shed", 1)))
-    assert not soak.report(soak.compared(bad), bad, file)
+    assert not soak.report({}, soak.compared(bad), bad, file)
     assert '"shed": 1' in file.read_text()
     assert "MISSED" in capsys.readouterr().out
 
@@ -117,5 +117,5 @@ def test_a_reference_of_nothing_is_compared_by_difference():
 def test_parts_are_left_out_where_nothing_can_run_them(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert [part.measure() for part in (image, memory, rollout, endurance)] == [[]] * 4
+    assert [list(part.measure()) for part in (image, memory, rollout, endurance)] == [[]] * 4
     assert capsys.readouterr().err.count("left out") == 4
