@@ -1,7 +1,8 @@
 """One container through a million requests: python -m benchmarks.endurance [REQUESTS]
 
 What does not grow with the number of requests is the same after all of them as after the first
-20,000: memory, file descriptors, the scrape. By Docker alone; a million take about ten minutes.
+20,000: memory, file descriptors, the scrape and what it costs. By Docker alone; a million take
+about ten minutes.
 """
 
 import re
@@ -16,6 +17,8 @@ REQUESTS, FIRST = 1_000_000, 20_000
 PARTS = 10  # in which the others are sent
 CONNECTIONS = 16
 REST = 5  # seconds without load before each look
+SCRAPES = 300  # for the CPU time of one: the clock has ticks of 10 ms
+FLAT = 1.1  # those ticks, and numbers that get longer
 
 
 @dataclass(frozen=True)
@@ -28,15 +31,22 @@ class Look:
     descriptors: int  # open in the worker
     samples: int  # in a scrape
     bytes: int  # of a scrape
+    cpu: float  # milliseconds, of the worker, for a scrape
 
 
 def look(container: docker.Container, requests: int) -> Look:
     time.sleep(REST)
     memory = container.working_set()
-    scrape = loopback.get(f"{container.url(9000)}/metrics").decode()
-    resident = value(scrape, "process_resident_memory_bytes") / docker.MIB
-    descriptors = open_descriptors(scrape)
-    return Look(requests, memory, resident, descriptors, samples(scrape), len(scrape))
+    text, cpu = scrape(f"{container.url(9000)}/metrics")
+    resident = value(text, "process_resident_memory_bytes") / docker.MIB
+    return Look(requests, memory, resident, open_descriptors(text), samples(text), len(text), cpu)
+
+
+def scrape(url: str) -> tuple[str, float]:
+    """Return the last of many, and the milliseconds of CPU for each."""
+    texts = [loopback.get(url).decode() for _ in range(SCRAPES + 1)]
+    first, last = (value(text, "process_cpu_seconds_total") for text in (texts[0], texts[-1]))
+    return texts[-1], 1000 * (last - first) / SCRAPES
 
 
 def open_descriptors(scrape: str) -> int:
@@ -81,6 +91,7 @@ def compared(found: list[Look]) -> list[Comparison]:
         one(f"resident memory, {since}", "times", last.resident / first.resident, 1.05),
         one(f"open file descriptors, {since}", "more", last.descriptors - first.descriptors, 0),
         one(f"samples of a scrape, {since}", "more", last.samples - first.samples, 0),
+        one(f"CPU of a scrape, {since}", "times", last.cpu / first.cpu, FLAT),
         # Not the same: a counter of a million has more digits.
         one(f"bytes of a scrape, {since}", "times", last.bytes / first.bytes, 1.02),
     ]
