@@ -11,14 +11,15 @@ import time
 from dataclasses import dataclass
 
 from . import docker, loopback, oha
-from .comparison import OURS, Comparison, Goal
+from .comparison import OURS, Comparison, Goal, interleaved
 
 REQUESTS, FIRST = 1_000_000, 20_000
 PARTS = 10  # in which the others are sent
 CONNECTIONS = 16
 REST = 5  # seconds without load before each look
-SCRAPES = 300  # for the CPU time of one: the clock has ticks of 10 ms
+ROUNDS, SCRAPES = 7, 200  # for the CPU time of one: the clock has ticks of 10 ms
 FLAT = 1.1  # those ticks, and numbers that get longer
+PORTS = (8000, 9000)
 
 
 @dataclass(frozen=True)
@@ -31,22 +32,26 @@ class Look:
     descriptors: int  # open in the worker
     samples: int  # in a scrape
     bytes: int  # of a scrape
-    cpu: float  # milliseconds, of the worker, for a scrape
 
 
 def look(container: docker.Container, requests: int) -> Look:
     time.sleep(REST)
     memory = container.working_set()
-    text, cpu = scrape(f"{container.url(9000)}/metrics")
+    text = scrape(container)
     resident = value(text, "process_resident_memory_bytes") / docker.MIB
-    return Look(requests, memory, resident, open_descriptors(text), samples(text), len(text), cpu)
+    return Look(requests, memory, resident, open_descriptors(text), samples(text), len(text))
 
 
-def scrape(url: str) -> tuple[str, float]:
-    """Return the last of many, and the milliseconds of CPU for each."""
-    texts = [loopback.get(url).decode() for _ in range(SCRAPES + 1)]
-    first, last = (value(text, "process_cpu_seconds_total") for text in (texts[0], texts[-1]))
-    return texts[-1], 1000 * (last - first) / SCRAPES
+def scrape(container: docker.Container) -> str:
+    return loopback.get(f"{container.url(9000)}/metrics").decode()
+
+
+def scrape_cpu(container: docker.Container) -> float:
+    """Return milliseconds of CPU for a scrape."""
+    first, *_, last = [
+        value(scrape(container), "process_cpu_seconds_total") for _ in range(SCRAPES + 1)
+    ]
+    return 1000 * (last - first) / SCRAPES
 
 
 def open_descriptors(scrape: str) -> int:
@@ -65,21 +70,28 @@ def samples(scrape: str) -> int:
     return sum(not line.startswith("#") for line in scrape.splitlines())
 
 
-def looks(requests: int, first: int) -> list[Look]:
+def looks(container: docker.Container, requests: int, first: int) -> list[Look]:
     """Return what there is after the first requests, and after each part of the others."""
-    docker.build(docker.HELLOPOD)
-    with docker.serving(docker.HELLOPOD, (8000, 9000)) as container:
-        url = f"{container.url()}/"
-        oha.requests(url, first, CONNECTIONS)
-        found = [look(container, first)]
-        print(found[0], file=sys.stderr)
-        for part in range(1, PARTS + 1):
-            sent = found[-1].requests
-            more = first + (requests - first) * part // PARTS - sent
-            oha.requests(url, more, CONNECTIONS)
-            found.append(look(container, sent + more))
-            print(found[-1], file=sys.stderr)
+    found: list[Look] = []
+    for part in range(PARTS + 1):
+        sent = found[-1].requests if found else 0
+        more = first + (requests - first) * part // PARTS - sent
+        oha.requests(f"{container.url()}/", more, CONNECTIONS)
+        found.append(look(container, sent + more))
+        print(found[-1], file=sys.stderr)
     return found
+
+
+def scrapes(old: docker.Container, requests: int, first: int) -> Comparison:
+    """Compare what a scrape costs with that of a container that has had only the first requests."""
+    young = f"after {first:,}"
+    with docker.serving(docker.HELLOPOD, PORTS) as fresh:
+        oha.requests(f"{fresh.url()}/", first, CONNECTIONS)
+        values = interleaved(
+            {OURS: lambda: scrape_cpu(old), young: lambda: scrape_cpu(fresh)}, ROUNDS
+        )
+    goals = (Goal(young, at_most=FLAT),)
+    return Comparison(f"CPU of a scrape after {requests:,} requests", "ms", values, goals)
 
 
 def compared(found: list[Look]) -> list[Comparison]:
@@ -91,7 +103,6 @@ def compared(found: list[Look]) -> list[Comparison]:
         one(f"resident memory, {since}", "times", last.resident / first.resident, 1.05),
         one(f"open file descriptors, {since}", "more", last.descriptors - first.descriptors, 0),
         one(f"samples of a scrape, {since}", "more", last.samples - first.samples, 0),
-        one(f"CPU of a scrape, {since}", "times", last.cpu / first.cpu, FLAT),
         # Not the same: a counter of a million has more digits.
         one(f"bytes of a scrape, {since}", "times", last.bytes / first.bytes, 1.02),
     ]
@@ -107,7 +118,10 @@ def measure(requests: int = REQUESTS, first: int = FIRST) -> list[Comparison]:
     if why_not := docker.why_not():
         print(f"endurance: left out: {why_not}", file=sys.stderr)
         return []
-    return compared(looks(requests, first))
+    docker.build(docker.HELLOPOD)
+    with docker.serving(docker.HELLOPOD, PORTS) as container:
+        found = looks(container, requests, first)
+        return [*compared(found), scrapes(container, requests, first)]
 
 
 if __name__ == "__main__":
