@@ -1,14 +1,13 @@
 """What a scrape costs after how much traffic: python -m benchmarks.scrape_growth [REQUESTS]
 
-CPU time of a server for one scrape, and its bytes: after a first request for / and for a path that
-is none, after 20,000 and after REQUESTS of them by wrk, and after 10,000 distinct paths. Its
-reference is the exporter as its documentation shows it, which has a series for each path. Both run
-all the time, and are loaded and looked at in turn.
+CPU time of a server for one scrape, and its bytes: after a request for / and one for a path that is
+none, after 20,000 and after REQUESTS for / by wrk, and after 10,000 distinct paths. A process for
+each, all scraped in turn: from minute to minute the same scrape's CPU time changes by half. The
+reference is the exporter as its documentation shows it, which has a series for each path.
 """
 
 import os
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,32 +17,31 @@ from . import loopback, servers, wrk
 from .comparison import Comparison, Goal
 
 REQUESTS, FEW, PATHS = 1_000_000, 20_000, 10_000
+FIRST = "2 requests"
 CONNECTIONS = 16
 SCRAPES, ENOUGH = 200, 0.5  # scrapes or seconds for one value: the clock has ticks of 10 ms
-ROUNDS = 3
+ROUNDS = 5
 TICK = os.sysconf("SC_CLK_TCK")
 FLAT = 1.1  # the clock's ticks, and numbers that get longer
-STEPS = ("2 requests", f"{FEW:,} requests", "all requests", f"{PATHS:,} paths")
 SERVERS = (servers.HELLOPOD, servers.EXPORTER)
 
 
 @dataclass(frozen=True)
 class Scraped:
-    """A server, and what scrapes of it cost at each step, round by round."""
+    """What scrapes of a server cost, by the traffic before, round by round."""
 
     name: str
-    process: servers.Running
     milliseconds: dict[str, list[float]] = field(default_factory=dict)
     kilobytes: dict[str, list[float]] = field(default_factory=dict)
 
-    def look(self, step: str) -> None:
-        before, used, number = cpu(self.process.pid), 0.0, 0
+    def look(self, traffic: str, process: servers.Running) -> None:
+        before, used, number = cpu(process.pid), 0.0, 0
         while used < ENOUGH and number < SCRAPES:
-            size = len(loopback.get(self.process.metrics))
+            size = len(loopback.get(process.metrics))
             number += 1
-            used = cpu(self.process.pid) - before
-        self.milliseconds.setdefault(step, []).append(1000 * used / number)
-        self.kilobytes.setdefault(step, []).append(size / 1000)
+            used = cpu(process.pid) - before
+        self.milliseconds.setdefault(traffic, []).append(1000 * used / number)
+        self.kilobytes.setdefault(traffic, []).append(size / 1000)
 
 
 def cpu(pid: int) -> float:
@@ -73,51 +71,41 @@ def send(url: str, count: int) -> None:
         sent += wrk.load(f"{url}/", CONNECTIONS, seconds).rate * seconds
 
 
-def look(compared: Sequence[Scraped], step: str) -> None:
-    for _ in range(ROUNDS):
-        for each in compared:
-            each.look(step)
-
-
-def steps(compared: Sequence[Scraped], requests: int) -> None:
-    """Take all steps, and look after each."""
-    for each in compared:
-        ask(each.process.url, range(1))  # the start asked for /
-    look(compared, STEPS[0])
-    for step, count in zip(STEPS[1:3], (FEW, requests - FEW), strict=True):
-        for each in compared:
-            send(each.process.url, count)
-        look(compared, step)
-    for each in compared:
-        ask(each.process.url, range(1, PATHS))
-    look(compared, STEPS[3])
+def loaded(stack: ExitStack, server: servers.Server, requests: int) -> dict[str, servers.Running]:
+    """Start a process for each amount of traffic, and send it."""
+    traffic = {FIRST: (0, 1), **{f"{n:,} requests": (n, 1) for n in (FEW, requests)}}
+    found = {}
+    for name, (count, paths) in {**traffic, f"{PATHS:,} paths": (0, PATHS)}.items():
+        found[name] = stack.enter_context(servers.running(server))  # which asks for / once
+        ask(found[name].url, range(paths))
+        send(found[name].url, count)
+    return found
 
 
 def growth(found: Scraped) -> list[Comparison]:
-    """Compare each step with the first."""
-    goals = tuple(Goal(step, at_most=FLAT, of="growth") for step in STEPS[1:])
-    tables = ((found.milliseconds, "CPU", "ms"), (found.kilobytes, "size", "kB"))
+    """Compare all with what there is after the first requests."""
+    goals: tuple[Goal, ...] = ()
+    if found.name == servers.HELLOPOD.name:
+        goals = tuple(Goal(name, at_most=FLAT, of="growth") for name in found.kilobytes)[1:]
     return [
-        Comparison(
-            f"{what} of a scrape of {found.name}",
-            unit,
-            values,
-            goals if found.name == servers.HELLOPOD.name else (),
-            of="growth",
-            base=STEPS[0],
+        Comparison(f"{what} of a scrape of {found.name}", unit, values, goals, "growth", FIRST)
+        for values, what, unit in (
+            (found.milliseconds, "CPU", "ms"),
+            (found.kilobytes, "size", "kB"),
         )
-        for values, what, unit in tables
     ]
 
 
 def measure(requests: int = REQUESTS) -> list[Comparison]:
     """Return CPU and bytes of a scrape by traffic, of hellopod and of the exporter."""
+    scraped = [Scraped(server.name) for server in SERVERS]
     with ExitStack() as stack:
-        compared = [
-            Scraped(server.name, stack.enter_context(servers.running(server))) for server in SERVERS
-        ]
-        steps(compared, requests)
-    return [comparison for each in compared for comparison in growth(each)]
+        processes = [loaded(stack, server, requests) for server in SERVERS]
+        for _ in range(ROUNDS):
+            for each, those in zip(scraped, processes, strict=True):
+                for traffic, process in those.items():
+                    each.look(traffic, process)
+    return [comparison for each in scraped for comparison in growth(each)]
 
 
 if __name__ == "__main__":

@@ -12,10 +12,9 @@ from benchmarks import scrape_growth, servers
     ],
 )
 def test_a_scrape_of_ours_may_not_grow(name, last, holds):
-    sizes = dict(zip(scrape_growth.STEPS, ([6.0], [6.2], [6.2], [last]), strict=True))
-    process = servers.Running(8000, "", 1, 0.1)
+    sizes = {scrape_growth.FIRST: [6.0], "20,000 requests": [6.2], "10,000 paths": [last]}
 
-    found = scrape_growth.growth(scrape_growth.Scraped(name, process, dict(sizes), sizes))
+    found = scrape_growth.growth(scrape_growth.Scraped(name, sizes, sizes))
 
     assert [comparison.rows()[-1]["holds"] for comparison in found] == [holds, holds]
     assert found[1].rows()[-1]["ours"]["median"] == last / 6
