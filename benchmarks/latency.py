@@ -27,7 +27,7 @@ def measure(rounds: int = ROUNDS) -> list[Comparison]:
     """Return the p99 of each server."""
     rate = min(throughput.rate(server, "/") for server in servers.ALL) / 2
     measurements = {server.name: lambda s=server: p99(s, rate) for server in servers.ALL}
-    what = f"p99 of / at {rate:.0f} requests/s, half of what the slowest can serve"
+    what = f"p99 of / at {rate:.0f} requests/s, half the slowest's capacity"
     return [Comparison(what, "ms", interleaved(measurements, rounds), GOALS)]
 
 
