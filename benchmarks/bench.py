@@ -49,7 +49,7 @@ def main() -> None:
             results.write(
                 results.RESULTS / "bench.json", {**head, "rows": rows}
             )  # at once: the next may fail
-            bench_picture.draw(found, results.RESULTS / "bench.png")
+        bench_picture.draw(found, results.RESULTS / "bench.png")
     print(markdown(rows))
 
 

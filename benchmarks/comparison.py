@@ -13,11 +13,12 @@ OURS = "hellopod"
 def interleaved(
     measurements: Mapping[str, Callable[[], float]], rounds: int
 ) -> dict[str, list[float]]:
-    """Measure each once a round, so that what disturbs the machine for a while disturbs all."""
+    """Measure each once a round, so that what disturbs the machine for a while disturbs all; every
+    other round backwards, so that none always follows the same one."""
     values: dict[str, list[float]] = {name: [] for name in measurements}
-    for _ in range(rounds):
-        for name, measurement in measurements.items():
-            values[name].append(measurement())
+    for number in range(rounds):
+        for name in list(measurements)[:: -1 if number % 2 else 1]:
+            values[name].append(measurements[name]())
     return values
 
 
@@ -52,15 +53,17 @@ class Comparison:
     of: str = "ratio"  # how to compare where no goal says it
     base: str = OURS  # whose values are compared with the others'
 
-    def compared(self, name: str, of: str = "ratio") -> list[float]:
-        """Return how hellopod's value of each round compares with that of the same round."""
+    def compared(self, name: str, of: str) -> list[float]:
+        """Return how the base's value of each round compares with that of the same round, or for
+        "growth" how that compares with the base's, or for "value" that itself."""
         compare: Callable[[float, float], float] = {
             "ratio": operator.truediv,
             "difference": operator.sub,
             "value": lambda ours, theirs: theirs,
             "growth": lambda ours, theirs: theirs / ours,
         }[of]
-        return list(map(compare, self.values[self.base], self.values[name]))
+        pairs = zip(self.values[self.base], self.values[name], strict=True)
+        return [compare(ours, theirs) for ours, theirs in pairs]
 
     def goal(self, name: str) -> Goal | None:
         return next((goal for goal in self.goals if goal.reference == name), None)
@@ -78,6 +81,7 @@ class Comparison:
                     "unit": self.unit,
                     "server": name,
                     **spread(values),
+                    "of": of,
                     "ours": spread(compared) if compared else None,
                     "goal": str(goal) if goal else None,
                     "holds": goal.holds(statistics.median(compared)) if goal else None,
@@ -89,7 +93,8 @@ class Comparison:
         """Return the rows as text."""
         lines = [f"{self.what}, {self.unit}: median (least to most)"]
         for row in self.rows():
-            ours = f"{self.base}'s: {text(row['ours'])}" if row["ours"] else ""
+            whose = "times" if row["of"] == "growth" else f"{self.base}'s:"
+            ours = f"{whose} {text(row['ours'])}" if row["ours"] else ""
             goal = f"{row['goal']}: {'holds' if row['holds'] else 'MISSED'}" if row["goal"] else ""
             lines.append(f"  {row['server']:26} {text(row):32} {ours:38} {goal}".rstrip())
         return "\n".join(lines)
@@ -98,7 +103,7 @@ class Comparison:
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return a table of rows as rows() has them: a line for each quantity."""
     lines = [
-        "| Median of | hellopod | the others (hellopod compared) |",
+        "| Median of | hellopod, or the first | the others (hellopod compared, or their growth) |",
         "|---|---|---|",
     ]
     for (what, unit), group in groupby(rows, lambda row: (row["what"], row["unit"])):
@@ -107,11 +112,14 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         own = name + number(first["median"]) + verdict(first)
         beside = "; ".join(
             f"{row['server']} {number(row['median'])} "
-            f"({number(row['ours']['median'])}{verdict(row)})"
+            f"({GROWN[row['of'] == 'growth']}{number(row['ours']['median'])}{verdict(row)})"
             for row in others
         )
         lines.append(f"| {what}, {unit} | {own} | {beside} |")
     return "\n".join(lines)
+
+
+GROWN = {True: "times ", False: ""}
 
 
 def verdict(row: Mapping[str, Any]) -> str:

@@ -15,7 +15,9 @@ def available() -> None:
 
 
 def on(core: int) -> Callable[[], None]:
-    """Return what a new process does first: go to its core, with as many open files as it may."""
+    """Return what a new process does first: go to its core, with as many open files as it may;
+    raises SystemExit without two cores."""
+    available()
 
     def begin() -> None:
         os.sched_setaffinity(0, {core})

@@ -5,12 +5,11 @@ What does not grow with the number of requests is the same after all of them as 
 about ten minutes.
 """
 
-import re
 import sys
 import time
 from dataclasses import dataclass
 
-from . import docker, loopback, oha
+from . import docker, exposition, loopback, oha
 from .comparison import OURS, Comparison, Goal, interleaved
 
 REQUESTS, FIRST = 1_000_000, 20_000
@@ -37,37 +36,22 @@ class Look:
 def look(container: docker.Container, requests: int) -> Look:
     time.sleep(REST)
     memory = container.working_set()
-    text = scrape(container)
-    resident = value(text, "process_resident_memory_bytes") / docker.MIB
-    return Look(requests, memory, resident, open_descriptors(text), samples(text), len(text))
+    scrape = loopback.get(metrics(container)).decode()
+    resident = exposition.value(scrape, "process_resident_memory_bytes") / docker.MIB
+    descriptors = exposition.open_descriptors(scrape)
+    return Look(requests, memory, resident, descriptors, exposition.samples(scrape), len(scrape))
 
 
-def scrape(container: docker.Container) -> str:
-    return loopback.get(f"{container.url(9000)}/metrics").decode()
+def metrics(container: docker.Container) -> str:
+    return f"{container.url(9000)}/metrics"
 
 
 def scrape_cpu(container: docker.Container) -> float:
     """Return milliseconds of CPU for a scrape."""
-    first, *_, last = [
-        value(scrape(container), "process_cpu_seconds_total") for _ in range(SCRAPES + 1)
-    ]
-    return 1000 * (last - first) / SCRAPES
-
-
-def open_descriptors(scrape: str) -> int:
-    return int(value(scrape, "process_open_fds"))
-
-
-def value(scrape: str, name: str) -> float:
-    """Return what a scrape says of something that is there once."""
-    found = re.search(rf"^{name} (\S+)$", scrape, re.M)
-    assert found, scrape
-    return float(found[1])
-
-
-def samples(scrape: str) -> int:
-    """Return how many lines of a scrape are values."""
-    return sum(not line.startswith("#") for line in scrape.splitlines())
+    url = metrics(container)
+    first, *_, last = [loopback.get(url).decode() for _ in range(SCRAPES + 1)]
+    used = [exposition.value(each, "process_cpu_seconds_total") for each in (first, last)]
+    return 1000 * (used[1] - used[0]) / SCRAPES
 
 
 def looks(container: docker.Container, requests: int, first: int) -> list[Look]:
@@ -118,6 +102,7 @@ def measure(requests: int = REQUESTS, first: int = FIRST) -> list[Comparison]:
     if why_not := docker.why_not():
         print(f"endurance: left out: {why_not}", file=sys.stderr)
         return []
+    first = min(first, requests)
     docker.build(docker.HELLOPOD)
     with docker.serving(docker.HELLOPOD, PORTS) as container:
         found = looks(container, requests, first)

@@ -17,8 +17,8 @@ from tests.e2e.generator import Generator
 from tests.e2e.waiting import eventually
 
 from . import docker
-from .endurance import open_descriptors
 from .environments import REFERENCES
+from .exposition import open_descriptors
 
 NAME = "hellopod-bench"  # not that of the tests, which may have a cluster at the same time
 TUTORIAL = REFERENCES / "tutorial" / "deployment.yaml"

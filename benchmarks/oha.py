@@ -73,7 +73,7 @@ def requests(url: str, number: int, connections: int) -> None:
     run = subprocess.run(
         ["oha", "--no-tui", "--output-format", "json", "-n", str(number), "-c", str(connections)]
         + [url],
-        capture_output=True,
+        stdout=subprocess.PIPE,
         check=True,
         preexec_fn=on(GENERATOR_CORE),
     )
@@ -107,7 +107,7 @@ def load(
             + (["-q", f"{rate:.2f}", "--latency-correction"] if rate else [])
             + [argument for header in headers for argument in ("-H", header)]
             + ["--db-url", str(database), url],
-            capture_output=True,
+            stdout=subprocess.PIPE,
             check=True,
             preexec_fn=on(GENERATOR_CORE),
         )

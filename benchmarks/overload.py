@@ -47,8 +47,8 @@ class Load:
         return min(most, servers.THREADS + math.ceil(1.2 * rate * goodput.PATIENCE))
 
 
-# Refusing costs a seventh of serving /, or more: benchmarks.refusal. So at three times the capacity
-# nobody keeps more than two thirds of it, and at ten times there is no time left to serve.
+# Refusing costs about a seventh of serving /: benchmarks.refusal. So at three times the capacity
+# two thirds of it are left, and at ten times nothing: that takes a limit in front of the pods.
 LOADS = (
     Load("a handler that waits for 0.1 s", "/chaos/wait?seconds=0.1", {3: 0.95, 10: 0.95}),
     Load("a handler that computes for 0.01 s", "/chaos/cpu?seconds=0.01", {3: 0.95, 10: 0.85}),
@@ -127,13 +127,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of load for each point")
     parser.add_argument("--quick", action="store_true", help="fewer points, shorter, once: 10 min")
     given = parser.parse_args()
+    if given.rounds < 1 or given.seconds < 3:  # a third begins, the last second ends
+        parser.error("needs a round or more, of 3 seconds or more")
     for needed in (plotting, oha, cores):
         needed.available()
     plan = (1, 4, QUICK) if given.quick else (given.rounds, given.seconds, FACTORS)
     head = {**results.head(), "seconds": plan[1]}
     for number, found in enumerate(measure(*plan), 1):  # written at once: the next may fail
-        rows = [row.as_json() for row in found]
-        results.write(results.RESULTS / "overload.json", {**head, "rounds": number, "rows": rows})
+        result = {**head, "rounds": number, "rows": [row.as_json() for row in found]}
+        results.write(results.RESULTS / "overload.json", result)
         overload_picture.curves(found, results.RESULTS / "overload.png")
     print(goodput.table(found))
 

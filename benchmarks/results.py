@@ -1,4 +1,4 @@
-"""Where results are kept, and what they say of their run."""
+"""Where results are kept, and what they can say of their run."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.kustomization import revision
+from tests.e2e.results import revision
 
 from .environments import HERE
 

@@ -15,6 +15,7 @@ from tests.e2e.waiting import eventually
 
 from . import kind
 from .comparison import OURS, Comparison, Goal, interleaved
+from .memory import AT_REST
 
 RESTARTS, STARTS = 3, 5  # of each
 RATE = 100  # requests a second, half of them on connections that are kept
@@ -24,7 +25,6 @@ GET = [["GET", "/"]]
 STREAMS = [{"rate": RATE / 2, "requests": GET, "pool": 50}, {"rate": RATE / 2, "requests": GET}]
 NONE_FAILED = Goal(OURS, at_most=0, of="value")
 SOON_READY = Goal(OURS, at_most=2, of="value")
-AT_REST = Goal(OURS, at_most=60, of="value")
 
 
 def failed(generator: Generator, deployed: kind.Deployed) -> float:

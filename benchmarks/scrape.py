@@ -16,7 +16,7 @@ from service.config import Config
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import connect, metric, read_response, send
 
-from .endurance import samples
+from .exposition import samples
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PATHS = ("/", "/version", "/api/identity", "/api/echo", "/openapi.yaml", "/nowhere")

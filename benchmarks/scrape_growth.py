@@ -1,7 +1,7 @@
 """What a scrape costs after how much traffic: python -m benchmarks.scrape_growth [REQUESTS]
 
 CPU time of a server for one scrape, and its bytes: after a request for / and one for a path that is
-none, after 20,000 and after REQUESTS for / by wrk, and after 10,000 distinct paths. A process for
+none, after 20,000 and after REQUESTS for / by oha, and after 10,000 distinct paths. A process for
 each, all scraped in turn: from minute to minute the same scrape's CPU time changes by half. The
 reference is the exporter as its documentation shows it, which has a series for each path.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import HTTPError
 
-from . import loopback, servers, wrk
+from . import loopback, oha, servers
 from .comparison import Comparison, Goal
 
 REQUESTS, FEW, PATHS = 1_000_000, 20_000, 10_000
@@ -35,6 +35,7 @@ class Scraped:
     kilobytes: dict[str, list[float]] = field(default_factory=dict)
 
     def look(self, traffic: str, process: servers.Running) -> None:
+        loopback.get(process.metrics)  # what the server before left in the core's caches
         before, used, number = cpu(process.pid), 0.0, 0
         while used < ENOUGH and number < SCRAPES:
             size = len(loopback.get(process.metrics))
@@ -63,14 +64,6 @@ def ask(url: str, paths: range) -> None:
             error.close()
 
 
-def send(url: str, count: int) -> None:
-    """Send about so many requests, as fast as they are answered."""
-    sent = 0.0
-    while sent < count:
-        seconds = max(1, min(60, round((count - sent) / 2000)))
-        sent += wrk.load(f"{url}/", CONNECTIONS, seconds).rate * seconds
-
-
 def loaded(stack: ExitStack, server: servers.Server, requests: int) -> dict[str, servers.Running]:
     """Start a process for each amount of traffic, and send it."""
     traffic = {FIRST: (0, 1), **{f"{n:,} requests": (n, 1) for n in (FEW, requests)}}
@@ -78,7 +71,7 @@ def loaded(stack: ExitStack, server: servers.Server, requests: int) -> dict[str,
     for name, (count, paths) in {**traffic, f"{PATHS:,} paths": (0, PATHS)}.items():
         found[name] = stack.enter_context(servers.running(server))  # which asks for / once
         ask(found[name].url, range(paths))
-        send(found[name].url, count)
+        oha.requests(f"{found[name].url}/", count, CONNECTIONS)
     return found
 
 
@@ -101,10 +94,15 @@ def measure(requests: int = REQUESTS) -> list[Comparison]:
     scraped = [Scraped(server.name) for server in SERVERS]
     with ExitStack() as stack:
         processes = [loaded(stack, server, requests) for server in SERVERS]
+        turns = [
+            (each, traffic, process)
+            for each, those in zip(scraped, processes, strict=True)
+            for traffic, process in those.items()
+        ]
         for _ in range(ROUNDS):
-            for each, those in zip(scraped, processes, strict=True):
-                for traffic, process in those.items():
-                    each.look(traffic, process)
+            for each, traffic, process in turns:
+                each.look(traffic, process)
+            turns.reverse()  # none always follows the same one
     return [comparison for each in scraped for comparison in growth(each)]
 
 

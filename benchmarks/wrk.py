@@ -30,7 +30,7 @@ def load(url: str, connections: int, seconds: int) -> Closed:
     available()
     run = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url],
-        capture_output=True,
+        stdout=subprocess.PIPE,
         check=True,
         text=True,
         preexec_fn=on(GENERATOR_CORE),

@@ -14,8 +14,8 @@ def row(server="bare", **more):
 def test_measures_in_turns():
     order = itertools.count()
     assert interleaved({"a": lambda: next(order), "b": lambda: next(order)}, 2) == {
-        "a": [0, 2],
-        "b": [1, 3],
+        "a": [0, 3],
+        "b": [1, 2],
     }
 
 
@@ -60,6 +60,11 @@ def test_growth():
     ]
 
 
+def test_the_table_says_what_grew():
+    table = Comparison("size", "kB", {"first": [20], "last": [30]}, (), "growth", "first").table()
+    assert table.split()[-5:] == ["times", "1.5", "(1.5", "to", "1.5)"]
+
+
 def test_another_base():
     found = Comparison("size", "kB", VALUES, base="bare").rows()
     assert found[0]["ours"]["most"] == 100 / 90 and found[1]["ours"] is None
@@ -70,10 +75,10 @@ def test_a_line_of_the_readme_for_each_quantity():
     rows = [
         *Comparison("rate", "requests/s", VALUES, goals).rows(),
         *Comparison("late", "ms", {OURS: [3]}, (Goal(OURS, at_most=3, of="value"),)).rows(),
-        *Comparison("size", "kB", {"first": [20], "last": [10]}, base="first").rows(),
+        *Comparison("size", "kB", {"first": [20], "last": [30]}, (), "growth", "first").rows(),
     ]
     assert markdown(rows).splitlines()[2:] == [
         "| rate, requests/s | 95 | bare 100 (0.95; ratio >= 0.96: **missed**) |",
         "| late, ms | 3; value <= 3: holds |  |",
-        "| size, kB | first: 20 | last 10 (2) |",
+        "| size, kB | first: 20 | last 30 (times 1.5) |",
     ]

@@ -13,7 +13,7 @@ class Hello(BaseHTTPRequestHandler):
 
 
 def test_asks_no_proxy():
-    """In a process of its own: urllib reads the environment when it is imported."""
+    """In a process of its own, for its environment."""
     with HTTPServer(("127.0.0.1", 0), Hello) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         script = "import sys; from benchmarks import loopback; print(loopback.get(sys.argv[1]))"

@@ -72,13 +72,6 @@ def test_a_container_that_grows_misses_its_goals():
     assert len(missed(endurance.compared([same, more]))) == 5
 
 
-def test_reads_a_scrape():
-    scrape = "# TYPE process_open_fds gauge\nprocess_open_fds 1.5e+01\nother 2\n"
-
-    assert endurance.open_descriptors(scrape) == 15
-    assert endurance.samples(scrape) == 2
-
-
 @pytest.mark.parametrize(
     ("text", "mib"), [("38.52MiB / 1.5GiB", 38.52), ("1.5GiB / 2GiB", 1536), ("512KiB / 1GiB", 0.5)]
 )
