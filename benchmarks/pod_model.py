@@ -17,7 +17,7 @@ from service.runtime.admission import Admission, Verdict
 CONFIG = Config()
 SWITCH = 0.005  # seconds of CPU after which a thread lets another one run: Python's switch interval
 LOOK = 0.01  # seconds between two looks for who has waited too long, and who may run now
-# CPU seconds of a refusal: a tenth of what serving `/` takes (README, benchmarks.refusal).
+# CPU seconds of a refusal: a tenth of what serving `/` takes (docs/scaling.md, benchmarks.refusal).
 REFUSAL = 0.00004
 
 
