@@ -109,7 +109,8 @@ def test_no_cache_keeps_errors_and_moves(fork, path, status):
 
 @pytest.fixture(scope="module")
 def server():
-    settings = {"CONCURRENCY": "1", "QUEUE_LENGTH": "0", "READ_TIMEOUT": "1"}
+    # A queue of one: the slot of an answered request is free a moment after its client has all.
+    settings = {"CONCURRENCY": "1", "QUEUE_LENGTH": "1", "READ_TIMEOUT": "1"}
     with Gunicorn(*OURS, TEST_APP, **settings) as gunicorn:
         yield gunicorn
 
