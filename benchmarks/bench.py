@@ -46,9 +46,8 @@ def main() -> None:
             print(comparison.table(), flush=True)
             found.append(comparison)
             rows = [row for each in found for row in each.rows()]
-            results.write(
-                results.RESULTS / "bench.json", {**head, "rows": rows}
-            )  # at once: the next may fail
+            # At once: the next may fail.
+            results.write(results.RESULTS / "bench.json", {**head, "rows": rows})
         bench_picture.draw(found, results.RESULTS / "bench.png")
     print(markdown(rows))
 

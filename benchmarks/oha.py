@@ -67,17 +67,22 @@ def available() -> None:
         sys.exit(INSTALL)
 
 
-def requests(url: str, number: int, connections: int) -> None:
-    """Send so many requests, closed loop; raises SystemExit unless all are answered with 200."""
+def run(arguments: Sequence[str]) -> bytes:
+    """Return the JSON that oha prints; raises SystemExit without it, or with its complaint."""
     available()
-    run = subprocess.run(
-        ["oha", "--no-tui", "--output-format", "json", "-n", str(number), "-c", str(connections)]
-        + [url],
-        stdout=subprocess.PIPE,
-        check=True,
+    done = subprocess.run(
+        ["oha", "--no-tui", "--output-format", "json", *arguments],
+        capture_output=True,
         preexec_fn=on(GENERATOR_CORE),
     )
-    found = parse(run.stdout)
+    if done.returncode:
+        sys.exit(f"benchmarks: oha: {done.stderr.decode()}")
+    return done.stdout
+
+
+def requests(url: str, number: int, connections: int) -> None:
+    """Send so many requests, closed loop; raises SystemExit unless all are answered with 200."""
+    found = parse(run(["-n", str(number), "-c", str(connections), url]))
     if found.served != number:
         sys.exit(f"benchmarks: of {number} requests for {url}: {found.outcomes}")
 
@@ -97,21 +102,16 @@ def load(
     behind it (coordinated omission); the timeout, from when it was sent. Raises SystemExit without
     oha.
     """
-    available()
     with tempfile.TemporaryDirectory() as directory:
         database = Path(directory, "answers")
-        run = subprocess.run(
-            ["oha", "--no-tui", "--output-format", "json"]
-            + ["-t", f"{timeout:g}s", "-z", f"{seconds:g}s", "-c", str(connections)]
+        printed = run(
+            ["-t", f"{timeout:g}s", "-z", f"{seconds:g}s", "-c", str(connections)]
             + ([] if keep_alive else ["--disable-keepalive"])
             + (["-q", f"{rate:.2f}", "--latency-correction"] if rate else [])
             + [argument for header in headers for argument in ("-H", header)]
-            + ["--db-url", str(database), url],
-            stdout=subprocess.PIPE,
-            check=True,
-            preexec_fn=on(GENERATOR_CORE),
+            + ["--db-url", str(database), url]
         )
-        return parse(run.stdout, read(database))
+        return parse(printed, read(database))
 
 
 def parse(text: bytes, answers: Sequence[Answer] = ()) -> Open:
