@@ -13,6 +13,7 @@ where until the next rollout they stay, so that of two pods one has up to 1.5 ti
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,6 +90,15 @@ def unclean(soak: Soak) -> int:
     return others + abs(2 * len(soak.cycles) - clean)
 
 
+def by_minute(load: Load) -> dict[int, int]:
+    """Return how many requests failed in each minute in which one did."""
+    found: Counter[int] = Counter()
+    for stream in load.streams:
+        for second, counts in stream["per_second"].items():
+            found[int(second) // 60] += sum(counts.values()) - counts.get("2xx", 0)
+    return {minute: count for minute, count in sorted(found.items()) if count}
+
+
 def compared(soak: Soak) -> list[Comparison]:
     """Return what is to stay at nothing, or as it is."""
     load, minutes = soak.load, soak.load.seconds / 60
@@ -121,6 +131,7 @@ def report(
             "capacity": soak.capacity,
             "rate": soak.rate,
             "failures": soak.load.failures,
+            "failed_by_minute": by_minute(soak.load),
             "examples": soak.load.examples.splitlines(),
             "cycles": [asdict(pods) for pods in (soak.before, *soak.cycles, soak.after)],
         }

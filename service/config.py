@@ -89,6 +89,12 @@ class Config:
         integer(1, 3600),
         "seconds an idle connection stays open; above the idle timeout of the proxy in front",
     )
+    max_connection_age: float = _setting(
+        60.0,
+        seconds(1, 86400),
+        "seconds after which a connection is closed behind an answer, a tenth more or less: its "
+        "client comes back through the Service, which may have other pods by then",
+    )
     trusted_proxies: str = _setting(
         "",
         networks,

@@ -129,7 +129,7 @@ class ClientSocket:
 
     def closing(self) -> bool:
         """Whether the connection is to be closed behind the present response."""
-        return self.cut or self.worker.closing()
+        return self.cut or self.connection.closing()
 
     def shutdown(self, how: int) -> None:
         """Refuse: gunicorn would linger here, which is the event loop's business."""

@@ -1,6 +1,8 @@
 """One client connection, as the event loop knows it and as gunicorn reads requests from it."""
 
+import random
 import socket
+import time
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -55,6 +57,8 @@ class Connection:
         self.continued = False  # 100 Continue has been sent
         self.discarded = 0  # bytes read while lingering
         self.keep = False  # whether the connection outlives the present answer
+        # Those that came at once, as to a new pod, shall not all go at once: as gRPC's jitter.
+        self.expires = time.monotonic() + port.max_age * random.uniform(0.9, 1.1)  # noqa: S311
         self._worker = worker
 
     # Most of the refused never need these.
@@ -97,6 +101,12 @@ class Connection:
         self.continued = False
         self.request = b""
 
+    def closing(self) -> bool:
+        """Whether the client is to connect elsewhere for its next request."""
+        return time.monotonic() > self.expires or bool(self._worker.closing())
+
     def is_reusable(self) -> bool:
-        """Whether all of the request is in the buffer, and no doubt where the next one starts."""
-        return self.frame.reusable and 0 <= self.frame.end <= len(self.buffer)
+        """Whether another request may follow: all of this one is in the buffer, no doubt where the
+        next one starts, and no better place for it."""
+        whole = self.frame.reusable and 0 <= self.frame.end <= len(self.buffer)
+        return whole and not self.closing()

@@ -22,7 +22,6 @@ class Dispatch(Serving):
     """Decides, in the event loop."""
 
     cfg: Any  # of ThreadWorker
-    closing: Any  # of the worker itself
 
     def init_dispatch(self) -> None:
         """Begin, in the worker's process."""
@@ -82,7 +81,7 @@ class Dispatch(Serving):
 
     def refuse(self, connection: Connection) -> None:
         """Say no without having parsed the request: 503."""
-        keep = connection.is_reusable() and not self.closing()
+        keep = connection.is_reusable()
         self.answer(connection, self.answers.refusal(connection.buffer, close=not keep), keep)
 
     def on_slow_request(self, connection: Connection) -> None:

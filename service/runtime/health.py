@@ -93,7 +93,7 @@ class Health:
         """Render metrics, which takes milliseconds, in the thread for it."""
         try:
             body, kind = self.worker.metrics.render(header(connection.buffer, "accept"))
-            keep = self._keep(connection)
+            keep = connection.is_reusable()
             response = self.worker.answers.response(
                 200, "OK", body, kind, close=not keep, head=connection.buffer
             )
@@ -107,11 +107,8 @@ class Health:
             self.worker.guard, self.worker.answer, connection, response, keep
         )
 
-    def _keep(self, connection: Connection) -> bool:
-        return connection.is_reusable() and not self.worker.closing()
-
     def _answer(self, connection: Connection, status: int, value: dict[str, Any]) -> None:
-        keep = self._keep(connection)
+        keep = connection.is_reusable()
         answers = self.worker.answers
         answer = answers.json(status, value, close=not keep, head=connection.buffer)
         self.worker.answer(connection, answer, keep)

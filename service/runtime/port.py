@@ -1,5 +1,6 @@
 """A listening socket and its connections, held by what they are doing."""
 
+import math
 import resource
 import selectors
 import time
@@ -28,7 +29,8 @@ class Port:
     """Has a selector of its own, so that one port can be served before another.
 
     Takes `limit` connections. A new one may take the place of another after `unheard` seconds: in a
-    flood each would be closed before it can say what it wants.
+    flood each would be closed before it can say what it wants. After about `max_age` seconds its
+    client is sent to connect again.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class Port:
         limit: int,
         unheard: float,
         certificate: Certificate | None = None,
+        max_age: float = math.inf,
     ) -> None:
         self.listeners = listeners
         self.limit = limit
         self.unheard = unheard
         self.certificate = certificate  # with which it speaks TLS
+        self.max_age = max_age
         self.poller = selectors.DefaultSelector()
         # A system call less, and no detour through gunicorn's wrapper, for each connection.
         self.sources = {

@@ -57,7 +57,13 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         """Build everything that must not exist before the fork, then load the app and run."""
         sys.setswitchinterval(SWITCH_INTERVAL)
         limit = fitting(self.cfg.worker_connections, MANAGEMENT_CONNECTIONS + OTHER_FILES)
-        self.main = Port(self.sockets, limit, unheard=0.1, certificate=self.certificate)
+        self.main = Port(
+            self.sockets,
+            limit,
+            unheard=0.1,
+            certificate=self.certificate,
+            max_age=self.config.max_connection_age,
+        )
         # Less, as there are few places: with 50 ms it takes over a thousand connections a second to
         # keep a probe out.
         self.management = Port([self.management_socket], MANAGEMENT_CONNECTIONS, unheard=0.05)

@@ -5,6 +5,7 @@ import pytest
 SMOKE = "test_smoke"
 VARIANTS = (
     "test_chaos",
+    "test_connections",
     "test_liveness",
     "test_network_policy",
     "test_overload",

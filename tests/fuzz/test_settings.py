@@ -118,6 +118,7 @@ RIGHT = {
     "DRAIN_SECONDS": ["0"],
     "GRACEFUL_TIMEOUT": ["1", "120", "3600"],
     "KEEPALIVE": ["1", "3600"],
+    "MAX_CONNECTION_AGE": ["1", "86400"],
     "CHAOS_TOKEN": ["a" * 16, "a" * 200 + "=="],
     "CHAOS_MAX_SECONDS": ["0.1", "3600"],
     "OTEL_EXPORTER_OTLP_ENDPOINT": ["http://[::1]:1", "https://localhost:1/a/"],

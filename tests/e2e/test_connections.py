@@ -1,0 +1,56 @@
+"""Clients that keep their connections find new pods, and lose no request on the way."""
+
+import logging
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from . import inside, variant
+from .app import App
+from .cluster import Cluster
+from .generator import Generator
+from .waiting import eventually
+
+AGE = 5  # seconds
+PODS = 4  # of which two are there before the connections
+# Each connection is used every 0.8 s. That one of four pods gets none of 32 by chance happens once
+# in 2,500 times, and then those of the next AGE find it.
+STREAM = {"rate": 40, "pool": 32, "requests": [["GET", "/"], ["POST", "/api/echo"]]}
+SCRAPE = 'print(json.dumps(get("/metrics", port=9000)))'
+
+log = logging.getLogger(__name__)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deployed(app: App, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Deploy with connections that do not get old."""
+    changed = variant.Variant(env={"MAX_CONNECTION_AGE": str(AGE)})
+    variant.deploy(app, cluster, tmp_path_factory.mktemp("variant"), changed)
+
+
+def served(cluster: Cluster, pod: str) -> float:
+    """Return how many requests for / a pod has answered."""
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(inside.run(cluster, pod, SCRAPE))
+        for sample in family.samples
+        if sample.name == "flask_http_request_duration_seconds_count"
+        and sample.labels["url_rule"] == "/"
+    )
+
+
+def test_new_pods_get_kept_connections(app: App, cluster: Cluster) -> None:
+    bounds = f'{{"spec": {{"minReplicas": {PODS}, "maxReplicas": {PODS}}}}}'
+
+    def all_have_served() -> dict[str, float]:
+        counts = {pod: served(cluster, pod) for pod in app.ready()}
+        assert len(counts) == PODS and all(counts.values()), counts
+        return counts
+
+    with Generator(app, cluster).running(app.address(), 80, streams=[STREAM]) as load:
+        cluster.kubectl("patch", "hpa/hellopod", f"--patch={bounds}")
+        counts = eventually(all_have_served, seconds=120, every=2)
+        log.info("requests for / by pod: %s", counts)
+
+    load.assert_on_time()
+    assert not load.failures, load.examples
