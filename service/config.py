@@ -92,8 +92,8 @@ class Config:
     max_connection_age: float = _setting(
         60.0,
         seconds(1, 86400),
-        "seconds after which a connection is closed behind an answer, a tenth more or less: its "
-        "client comes back through the Service, which may have other pods by then",
+        "seconds after which an answer closes its connection, a tenth more or less: the client "
+        "comes back through the Service, which may have other pods by then",
     )
     trusted_proxies: str = _setting(
         "",

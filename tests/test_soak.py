@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from benchmarks import endurance, image, kind, memory, rollout, soak
@@ -13,6 +15,7 @@ def run(outcomes=(("2xx", 100),), ends=(0, 0, 0, 0), memory=(40.0, 40.0), late=0
         "sent": sum(count for _, count in outcomes),
         "late": late,
         "outcomes": {name: {"count": count} for name, count in outcomes},
+        "per_second": {"61": dict(outcomes), "200": {"2xx": 0}},
         "examples": ["12:00:00 GET /: shed"],
     }
     seen = PodWatch()
@@ -60,7 +63,8 @@ def test_result_is_written_and_says_whether_all_holds(tmp_path, capsys):
     assert '"holds": true' in file.read_text()
     bad = run(outcomes=(("2xx", 99), ("shed", 1)))
     assert not soak.report({}, soak.compared(bad), bad, file)
-    assert '"shed": 1' in file.read_text()
+    written = json.loads(file.read_text())
+    assert (written["failures"], written["failed_by_minute"]) == ({"shed": 1}, {"1": 1})
     assert "MISSED" in capsys.readouterr().out
 
 

@@ -57,7 +57,8 @@ class Connection:
         self.continued = False  # 100 Continue has been sent
         self.discarded = 0  # bytes read while lingering
         self.keep = False  # whether the connection outlives the present answer
-        # Those that came at once, as to a new pod, shall not all go at once: as gRPC's jitter.
+        # From then on its client is to connect again. Those that came at once, as to a new pod, shall
+        # not all go at once: gRPC has the same jitter.
         self.expires = time.monotonic() + port.max_age * random.uniform(0.9, 1.1)  # noqa: S311
         self._worker = worker
 
@@ -102,11 +103,18 @@ class Connection:
         self.request = b""
 
     def closing(self) -> bool:
-        """Whether the client is to connect elsewhere for its next request."""
-        return time.monotonic() > self.expires or bool(self._worker.closing())
+        """Whether the client is to connect again for its next request."""
+        old = time.monotonic() > self.expires and not self.pipelined()
+        return old or bool(self._worker.closing())
+
+    def pipelined(self) -> bool:
+        """Whether the next request is there already, and would go unanswered."""
+        return 0 <= self.frame.end < len(self.request or self.buffer)
 
     def is_reusable(self) -> bool:
-        """Whether another request may follow: all of this one is in the buffer, no doubt where the
-        next one starts, and no better place for it."""
+        """Whether another request may follow an answer of the event loop's own.
+
+        All of this one must be in the buffer, and no doubt where the next one starts.
+        """
         whole = self.frame.reusable and 0 <= self.frame.end <= len(self.buffer)
         return whole and not self.closing()

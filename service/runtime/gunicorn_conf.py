@@ -65,6 +65,8 @@ keepalive = settings.keepalive
 timeout = 30
 # The thread that serves a file waits for its client itself.
 sendfile = False
+# The one in C, which gunicorn would take where it is installed, does not call what PodRequest adds.
+http_parser = "python"
 
 # The heartbeat touches a file; on a disk, or where the root is read-only, that stalls or fails.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108

@@ -13,9 +13,9 @@ from .waiting import eventually
 
 AGE = 5  # seconds
 PODS = 4  # of which two are there before the connections
-# Each connection is used every 0.8 s. That one of four pods gets none of 32 by chance happens once
-# in 2,500 times, and then those of the next AGE find it.
-STREAM = {"rate": 40, "pool": 32, "requests": [["GET", "/"], ["POST", "/api/echo"]]}
+# Each connection is used every 0.8 s. That a pod of four gets none of 32 happens once in 10,000
+# times, and there are six ages.
+STREAM = {"rate": 40, "pool": 32, "requests": [["GET", "/"]]}
 SCRAPE = 'print(json.dumps(get("/metrics", port=9000)))'
 
 log = logging.getLogger(__name__)
@@ -39,18 +39,29 @@ def served(cluster: Cluster, pod: str) -> float:
     )
 
 
-def test_new_pods_get_kept_connections(app: App, cluster: Cluster) -> None:
-    bounds = f'{{"spec": {{"minReplicas": {PODS}, "maxReplicas": {PODS}}}}}'
+def scale(app: App, cluster: Cluster, pods: int) -> None:
+    """Have so many pods, and wait until they serve and all others have left."""
+    bounds = f'{{"spec": {{"minReplicas": {pods}, "maxReplicas": {pods}}}}}'
+    cluster.kubectl("patch", "hpa/hellopod", f"--patch={bounds}")
 
+    def pods_are_settled() -> None:
+        app.settled()
+        assert len(app.pods()) == pods
+
+    eventually(pods_are_settled, seconds=120)
+
+
+def test_new_pods_get_kept_connections(app: App, cluster: Cluster) -> None:
     def all_have_served() -> dict[str, float]:
         counts = {pod: served(cluster, pod) for pod in app.ready()}
-        assert len(counts) == PODS and all(counts.values()), counts
+        assert all(counts.values()), counts
         return counts
 
     with Generator(app, cluster).running(app.address(), 80, streams=[STREAM]) as load:
-        cluster.kubectl("patch", "hpa/hellopod", f"--patch={bounds}")
-        counts = eventually(all_have_served, seconds=120, every=2)
+        scale(app, cluster, PODS)
+        counts = eventually(all_have_served, seconds=6 * AGE, every=2)
         log.info("requests for / by pod: %s", counts)
+        scale(app, cluster, 2)  # as others expect it
 
     load.assert_on_time()
     assert not load.failures, load.examples

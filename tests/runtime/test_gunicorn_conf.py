@@ -78,6 +78,7 @@ def test_settings_reach_gunicorn():
     assert (found["keepalive"], found["graceful_timeout"]) == ("66", "7")
     assert found["worker_tmp_dir"] == "/dev/shm"
     assert found["control_socket_disable"] == "True"
+    assert found["http_parser"] == "python"
     assert found["forwarder_headers"] == found["forwarded_allow_ips"] == "[]"
     assert found["secure_scheme_headers"] == "{}"
 
