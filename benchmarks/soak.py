@@ -6,10 +6,10 @@ shed counts as failed. Writes benchmarks/results/soak.json; exit code 1 if a goa
 
 The pods have a CPU limit, so that their capacity is theirs: without one they share the machine with
 the generator, the control plane and each pod that starts, and it is less in every rollout. It is so
-low that two cores have that much left even then: at 250m, in the seconds in which containers came
-and went, half a second passed in which a pod got none. Half of the requests come on connections of
-their own: kept ones of a pod that leaves go to the others, where they stay for MAX_CONNECTION_AGE,
-so that of two pods one has up to 1.5 times its share.
+low that two cores have that much left even then: at 250m, while containers came and went, pods fell
+half a second behind, and shed. Half of the requests come on connections of their own: kept ones of
+a pod that leaves go to the others, where they stay for MAX_CONNECTION_AGE, so that of two pods one
+has up to 1.5 times its share.
 """
 
 import statistics

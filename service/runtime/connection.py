@@ -57,8 +57,7 @@ class Connection:
         self.continued = False  # 100 Continue has been sent
         self.discarded = 0  # bytes read while lingering
         self.keep = False  # whether the connection outlives the present answer
-        # From then on its client is to connect again. Those that came at once, as to a new pod, shall
-        # not all go at once: gRPC has the same jitter.
+        # When its client is to connect again: not all that came at once, so with gRPC's jitter.
         self.expires = time.monotonic() + port.max_age * random.uniform(0.9, 1.1)  # noqa: S311
         self._worker = worker
 
