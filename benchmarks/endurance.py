@@ -87,8 +87,8 @@ def compared(found: list[Look]) -> list[Comparison]:
         one(f"resident memory, {since}", "times", last.resident / first.resident, 1.05),
         one(f"open file descriptors, {since}", "more", last.descriptors - first.descriptors, 0),
         one(f"samples of a scrape, {since}", "more", last.samples - first.samples, 0),
-        # Not the same: a counter of a million has more digits.
-        one(f"bytes of a scrape, {since}", "times", last.bytes / first.bytes, 1.02),
+        # Counters get digits, 136 bytes of 6,345 in one run; the bound is that of `make bench`.
+        one(f"bytes of a scrape, {since}", "times", last.bytes / first.bytes, 1.1),
     ]
 
 

@@ -137,7 +137,7 @@ def report(
             "examples": soak.load.examples.splitlines(),
             "cycles": [asdict(pods) for pods in (soak.before, *soak.cycles, soak.after)],
         }
-        print(soak.load.examples, end="")
+        print(soak.load.examples)
     results.write(path, found)
     return all(row["holds"] is not False for row in rows)
 
