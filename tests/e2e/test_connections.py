@@ -39,18 +39,6 @@ def served(cluster: Cluster, pod: str) -> float:
     )
 
 
-def scale(app: App, cluster: Cluster, pods: int) -> None:
-    """Have so many pods, and wait until they serve and all others have left."""
-    bounds = f'{{"spec": {{"minReplicas": {pods}, "maxReplicas": {pods}}}}}'
-    cluster.kubectl("patch", "hpa/hellopod", f"--patch={bounds}")
-
-    def pods_are_settled() -> None:
-        app.settled()
-        assert len(app.pods()) == pods
-
-    eventually(pods_are_settled, seconds=120)
-
-
 def test_new_pods_get_kept_connections(app: App, cluster: Cluster) -> None:
     def all_have_served() -> dict[str, float]:
         counts = {pod: served(cluster, pod) for pod in app.ready()}
@@ -58,10 +46,10 @@ def test_new_pods_get_kept_connections(app: App, cluster: Cluster) -> None:
         return counts
 
     with Generator(app, cluster).running(app.address(), 80, streams=[STREAM]) as load:
-        scale(app, cluster, PODS)
+        variant.scale(app, cluster, PODS)
         counts = eventually(all_have_served, seconds=6 * AGE, every=2)
         log.info("requests for / by pod: %s", counts)
-        scale(app, cluster, 2)  # as others expect it
+        variant.scale(app, cluster, 2)  # as others expect it
 
     load.assert_on_time()
     assert not load.failures, load.examples

@@ -13,7 +13,6 @@ from .app import SOON, App
 from .cluster import Cluster
 from .duration import FULL
 from .generator import Generator, Load
-from .waiting import eventually
 from .watching import PodWatch, watched
 
 ROUNDS = 3 if FULL else 1  # how often each thing is done
@@ -95,17 +94,6 @@ def phase(
     return run
 
 
-def settled(app: App, pods: int) -> None:
-    """Wait until there are exactly so many pods and all others have left."""
-
-    def pods_are_settled() -> None:
-        assert app.deployment().spec.replicas == pods
-        app.settled()
-        variant.alone(app)
-
-    eventually(pods_are_settled, seconds=120)
-
-
 def test_load_is_at_most_half_of_what_a_pod_serves(app: App, cluster: Cluster) -> None:
     pod = min(app.ready().values(), key=lambda pod: pod.metadata.name)
     clients = {"clients": 8, "pool": 8, "requests": FAST}
@@ -120,7 +108,7 @@ def test_rollout(app: App, cluster: Cluster, phase) -> None:
     def restart() -> None:
         before = set(app.pods())
         cluster.kubectl("rollout", "restart", "deployment/hellopod")
-        settled(app, 2)
+        variant.settled(app, 2)
         assert not before & set(app.pods())
 
     seen = phase(restart)
@@ -133,7 +121,7 @@ def test_delete(app: App, phase) -> None:
     def delete() -> None:
         victim = min(app.ready())
         client.CoreV1Api(app.api).delete_namespaced_pod(victim, app.namespace, **SOON)
-        settled(app, 2)
+        variant.settled(app, 2)
         assert victim not in app.pods()
 
     seen = phase(delete)
@@ -144,9 +132,7 @@ def test_delete(app: App, phase) -> None:
 def test_scale(app: App, cluster: Cluster, phase) -> None:
     def scale() -> None:
         for pods in (5, 2):
-            bounds = f'{{"spec": {{"minReplicas": {pods}, "maxReplicas": {pods}}}}}'
-            cluster.kubectl("patch", "hpa/hellopod", f"--patch={bounds}")
-            settled(app, pods)
+            variant.scale(app, cluster, pods)
 
     seen = phase(scale)
 
@@ -164,7 +150,7 @@ def test_node_drain(app: App, cluster: Cluster, phase) -> None:
         options = ("--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s")
         try:
             cluster.kubectl("drain", node, *options, namespace=None, seconds=150)
-            settled(app, 2)
+            variant.settled(app, 2)
             assert not evicted & set(app.pods())
         finally:
             cluster.kubectl("uncordon", node, namespace=None)

@@ -37,6 +37,24 @@ def deploy(app: App, cluster: Cluster, directory: Path, variant: Variant) -> Non
     eventually(variant_is_settled, seconds=240)
 
 
+def scale(app: App, cluster: Cluster, pods: int) -> None:
+    """Have exactly so many pods, and wait until they serve and all others have left."""
+    bounds = f'{{"spec": {{"minReplicas": {pods}, "maxReplicas": {pods}}}}}'
+    cluster.kubectl("patch", "hpa/hellopod", f"--patch={bounds}")
+    settled(app, pods)
+
+
+def settled(app: App, pods: int) -> None:
+    """Wait until there are exactly so many pods and all others have left."""
+
+    def pods_are_settled() -> None:
+        assert app.deployment().spec.replicas == pods
+        app.settled()
+        alone(app)
+
+    eventually(pods_are_settled, seconds=120)
+
+
 def apply(cluster: Cluster, directory: Path, variant: Variant) -> list[str]:
     """Apply a variant and return what kubectl says has changed."""
     write(
