@@ -17,9 +17,9 @@ from .watching import PodWatch, watched
 
 ROUNDS = 3 if FULL else 1  # how often each thing is done
 SHORTEST = 90 if FULL else 25  # seconds of load in a phase
-# Requests a second over both kinds of connections. Two cores on which three pods start give nobody
-# else any CPU for up to a second: what comes to a pod meanwhile has to fit its slots and its queue.
-RATE = 60
+# Requests a second over both kinds of connections. On two busy cores, while three pods start, the
+# generator itself was seen 0.7 s late: what comes to a pod meanwhile has to fit slots and queue.
+RATE = 110 if FULL else 60
 SLOW = [
     [method, f"/chaos/wait?seconds={seconds}"]
     for seconds, method in enumerate(["GET", "POST"] * 5, start=1)
@@ -27,7 +27,7 @@ SLOW = [
 FAST = [["GET", "/"], ["POST", "/api/echo"], ["GET", "/api/identity"]]
 # One slow request a second takes 5.5 slots on average: a third of what a pod has.
 STREAMS = [
-    {"rate": RATE / 2, "requests": FAST, "pool": 100},  # each connection is used about every 3 s
+    {"rate": RATE / 2, "requests": FAST, "pool": 100},  # each is used every 2 to 3 s
     {"rate": RATE / 2, "requests": FAST},
     {"rate": 0.5, "requests": SLOW, "pool": 5},
     {"rate": 0.5, "requests": SLOW[::-1]},
