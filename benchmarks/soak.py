@@ -15,7 +15,6 @@ has up to 1.5 times its share.
 import statistics
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -92,13 +91,18 @@ def unclean(soak: Soak) -> int:
     return others + abs(2 * len(soak.cycles) - clean)
 
 
-def by_minute(load: Load) -> dict[int, int]:
-    """Return how many requests failed in each minute in which one did."""
-    found: Counter[int] = Counter()
+def moments(load: Load) -> dict[int, dict[str, float]]:
+    """Return the seconds in which requests failed, or the generator was late: the machine was."""
+    found: dict[int, dict[str, float]] = {}
     for stream in load.streams:
         for second, counts in stream["per_second"].items():
-            found[int(second) // 60] += sum(counts.values()) - counts.get("2xx", 0)
-    return {minute: count for minute, count in sorted(found.items()) if count}
+            if failed := sum(counts.values()) - counts.get("2xx", 0):
+                moment = found.setdefault(int(second), {})
+                moment["failed"] = moment.get("failed", 0) + failed
+        for second, delay in stream["behind"].items():
+            moment = found.setdefault(int(second), {})
+            moment["behind"] = max(delay, moment.get("behind", 0))
+    return dict(sorted(found.items()))
 
 
 def compared(soak: Soak) -> list[Comparison]:
@@ -133,7 +137,7 @@ def report(
             "capacity": soak.capacity,
             "rate": soak.rate,
             "failures": soak.load.failures,
-            "failed_by_minute": by_minute(soak.load),
+            "moments": moments(soak.load),
             "examples": soak.load.examples.splitlines(),
             "cycles": [asdict(pods) for pods in (soak.before, *soak.cycles, soak.after)],
         }

@@ -21,6 +21,7 @@ from collections import Counter, defaultdict, deque
 
 BODY = b'{"from": "the load generator"}' * 8  # of a POST; arrives in one segment
 LATE = 0.5  # seconds behind its schedule; a request that is sent later tells nothing
+BEHIND = 0.1  # seconds; when it was more is told, as whoever serves had no CPU then either
 EXAMPLES = 5  # of each way to fail are described, the first ones
 
 
@@ -93,6 +94,7 @@ class Stream:
         self.latencies = defaultdict(list)
         self.per_second = defaultdict(Counter)
         self.late = []
+        self.behind = defaultdict(float)  # by second, the worst of it
         self.examples = []
 
     async def run(self, stop):
@@ -108,7 +110,10 @@ class Stream:
                 if pause > 0.5:
                     continue  # to look whether it is time to stop
             number += 1
-            self.late.append(max(0.0, time.monotonic() - due))
+            now = time.monotonic()
+            self.late.append(delay := max(0.0, now - due))
+            second = int(now - self.started)
+            self.behind[second] = max(delay, self.behind[second])
             tasks.add(task := asyncio.create_task(self.one()))
             task.add_done_callback(tasks.discard)
         await asyncio.gather(*tasks)
@@ -188,6 +193,7 @@ class Stream:
             "sent": self.number,
             "outcomes": {name: figures(values) for name, values in self.latencies.items()},
             "per_second": {second: self.per_second[second] for second in sorted(self.per_second)},
+            "behind": {s: round(worst, 2) for s, worst in self.behind.items() if worst > BEHIND},
             "late": sum(value > LATE for value in late),
             "latest": round(late[-1], 3),
             "examples": self.examples,
