@@ -5,6 +5,8 @@ from collections import deque
 from threading import Lock
 from typing import Any, TextIO
 
+FLUSHED = 1.0  # seconds; a stream that nobody reads from keeps no process
+
 
 class Lines(logging.StreamHandler):  # type: ignore[type-arg]
     """Writes whole lines; whoever finds the stream in use leaves its line to who uses it.
@@ -38,6 +40,14 @@ class Lines(logging.StreamHandler):  # type: ignore[type-arg]
                     self.in_use.release()
         except Exception:
             self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what is left with whoever uses the stream, before the process ends."""
+        if self.in_use.acquire(timeout=FLUSHED):
+            try:
+                self.write()
+            finally:
+                self.in_use.release()
 
     def write(self) -> None:
         """Write what is there by now, in one system call."""

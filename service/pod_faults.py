@@ -4,6 +4,7 @@ A GET may be repeated by any proxy that had no answer (RFC 9110 section 9.2.2), 
 next pod too.
 """
 
+import logging
 import mmap
 import os
 import random
@@ -119,8 +120,14 @@ def leave(code: str) -> tuple[Response, int]:
 
 def and_then(end: Callable[[], None], **what: int) -> tuple[Response, int]:
     """Answer 202, and do it when the client has the answer and the log its record."""
+
+    def flush_and_end() -> None:
+        for handler in logging.getLogger().handlers:  # another thread may have the record yet
+            handler.flush()
+        end()
+
     response = jsonify(what)
-    response.call_on_close(end)
+    response.call_on_close(flush_and_end)
     return response, 202
 
 

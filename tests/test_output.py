@@ -64,3 +64,29 @@ def test_a_stream_that_fails_does_not_keep_the_next_line_out(monkeypatch):
     logger.info("kept")
 
     assert stream.written == ["kept\n"]
+
+
+def test_what_is_left_with_another_thread_is_flushed():
+    stream = Slow()
+    handler = Lines(stream)
+    logger = logging.Logger("left")
+    logger.addHandler(handler)
+    handler.in_use.acquire()
+    logger.info("left")
+    assert stream.written == []
+    threading.Timer(0.05, handler.in_use.release).start()
+    handler.flush()
+
+    assert stream.written == ["left\n"]
+
+
+def test_a_stream_that_is_stuck_keeps_nobody_for_long():
+    handler = Lines(Slow())
+    handler.in_use.acquire()
+    flushing = threading.Thread(target=handler.flush, daemon=True)
+    flushing.start()
+    flushing.join(10)
+    alive = flushing.is_alive()
+    handler.in_use.release()
+
+    assert not alive

@@ -1,5 +1,6 @@
 """What hits more than the request that asks for it; with a real process where it ends one."""
 
+import logging
 import os
 import resource
 import threading
@@ -8,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from service.pod_faults import SPARED
+from service.pod_faults import SPARED, and_then
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import connect, eventually, get, metric, read_response
 
@@ -134,6 +135,25 @@ def test_kill_the_worker():
         assert server.wait_for(f"worker {server.worker} kills itself, as asked for")
         assert server.wait_for('"path": "/chaos/kill", "status": 202')
         assert server.stop() == 0
+
+
+def test_the_log_has_everything_before_the_end(chaos_app):
+    seen = []
+
+    class Handler(logging.NullHandler):
+        def flush(self):
+            seen.append("flushed")
+
+    handler = Handler()
+    logging.getLogger().addHandler(handler)
+    try:
+        with chaos_app.test_request_context():
+            response, _ = and_then(lambda: seen.append("ended"))
+            response.close()
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+    assert seen == ["flushed", "ended"]
 
 
 @pytest.mark.parametrize("code", [0, 3, 42, 255])
