@@ -6,6 +6,7 @@ machine gets slow for a while. One core for the server and one for oha, the serv
 """
 
 import sys
+from collections.abc import Mapping, Sequence
 
 from . import goodput, oha, servers, throughput
 from .comparison import Comparison, Goal, interleaved
@@ -28,10 +29,14 @@ def p99(server: servers.Server, rate: float) -> float:
     return 1000 * goodput.p99(times)
 
 
+def half_of_the_least(rates: Mapping[str, Sequence[float]]) -> float:
+    return min(map(min, rates.values())) / 2
+
+
 def measure(rounds: int = ROUNDS) -> list[Comparison]:
     """Return the p99 of each server."""
     capacity = {s.name: lambda s=s: throughput.rate(s, "/") for s in servers.ALL}
-    rate = min(map(min, interleaved(capacity, CAPACITY_ROUNDS).values())) / 2
+    rate = half_of_the_least(interleaved(capacity, CAPACITY_ROUNDS))
     measurements = {server.name: lambda s=server: p99(s, rate) for server in servers.ALL}
     what = f"p99 of / at {rate:.0f} requests/s, half the slowest's capacity"
     return [Comparison(what, "ms", interleaved(measurements, rounds), GOALS)]

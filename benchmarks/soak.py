@@ -92,7 +92,7 @@ def unclean(soak: Soak) -> int:
 
 
 def moments(load: Load) -> dict[int, dict[str, float]]:
-    """Return the seconds in which requests failed, or the generator was late: the machine was."""
+    """Return the seconds in which requests failed, or the generator was late."""
     found: dict[int, dict[str, float]] = {}
     for stream in load.streams:
         for second, counts in stream["per_second"].items():
