@@ -110,12 +110,14 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         for phase in (Phase.HANDSHAKE, Phase.IDLE):
             for connection in self.main.held[phase]:
                 connection.since = time.monotonic()  # from now on, however long it has been so
+        self.expire_at = 0.0
         self.longest_sleep = LAST_BEAT
         deadline = time.monotonic() + self.config.graceful_timeout - LAST_WORDS
         while self.main.count() and time.monotonic() < deadline:
-            if self.state.stage == Stage.LEAVING:
+            if self.state.stage == Stage.LEAVING and self.idle_timeout:
                 self.idle_timeout = 0
                 self.read_timeout = min(self.read_timeout, LAST_IDLE)
+                self.expire_at = 0.0
             self.notify()
             self.take_turns()
         if cut := len(self.main.held[Phase.ACTIVE]) + len(self.main.held[Phase.WAITING]):
