@@ -137,6 +137,6 @@ class Dispatch(Serving):
         """Take a connection back from its thread."""
         self.let_upload_in(connection)
         if connection.keep and not connection.sock.cut:
-            self.guard(self.reuse, connection, connection.parser.unreader.take_buffered())
+            self.guard(self.follow, connection, connection.parser.unreader.take_buffered())
         else:
             self.guard(self.linger, connection)

@@ -52,3 +52,20 @@ def test_the_end_of_the_stream_does_not_hide_the_request_before_it(loop, ends):
     loop.advance(loop.leftover.popleft())
 
     assert loop.requests == [REQUEST]
+
+
+@pytest.mark.parametrize("sent", [REQUEST, b""])
+def test_what_came_behind_a_request_is_read_when_that_is_done(loop, ends, sent):
+    ours, theirs = ends
+    connection = Connection(loop, Port([], 1, unheard=1), ours, None, None)
+    connection.port.watch(connection, selectors.EVENT_READ)
+    connection.port.move(connection, Phase.ACTIVE)
+    theirs.sendall(REQUEST)
+    loop.on_event(connection, selectors.EVENT_READ)
+    assert not connection.watched  # or the poller would report it again and again
+    ours.recv(len(REQUEST) - len(sent))
+
+    loop.follow(connection, b"")
+
+    assert loop.requests == [sent] * bool(sent)
+    assert bool(connection.watched) == (not sent)
