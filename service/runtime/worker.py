@@ -70,7 +70,11 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         self.idle_timeout = self.cfg.keepalive
         self.read_timeout = self.config.read_timeout
         self.init_dispatch()
-        super().init_process()
+        try:
+            super().init_process()
+        finally:  # or the interpreter would wait for the threads, however this ends
+            for _ in range(self.cfg.threads):
+                self.started.put(None)
 
     def run(self) -> None:
         """Serve until told to stop, then finish."""
@@ -130,7 +134,7 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         """Start all threads now: a pod that may not have as many should not start at all."""
         pool: ThreadPoolExecutor = super().get_thread_pool()
         try:
-            start_all(pool, self.cfg.threads)
+            start_all(pool, self.cfg.threads, self.work)
         except RuntimeError as error:
             self.log.critical("%d threads are needed: %s", self.cfg.threads, error)
             sys.exit(Arbiter.WORKER_BOOT_ERROR)

@@ -7,6 +7,7 @@ import time
 import urllib.request
 
 import pytest
+from gunicorn.arbiter import Arbiter
 
 from service.config import Config
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, Gunicorn
@@ -64,6 +65,21 @@ def test_stop_is_quick_and_clean(request_bytes):
 
             assert gunicorn.stop() == 0
             assert time.monotonic() - started < 3
+
+
+def test_an_app_that_cannot_be_loaded_ends_the_start():
+    """And no thread that waits for requests keeps the worker."""
+    command = [sys.executable, "-m", "gunicorn", *OURS, "tests.runtime.no_such_app:application"]
+    start = subprocess.run(
+        ["timeout", "--signal=KILL", "20", *command],  # its whole process group
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], "PORT": "0", "MANAGEMENT_PORT": "0"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert start.returncode == Arbiter.WORKER_BOOT_ERROR
+    assert "No module named 'tests.runtime.no_such_app'" in start.stdout
 
 
 def test_settings_reach_gunicorn():

@@ -16,8 +16,10 @@ class Broken(Serving):
 
     def __init__(self):
         self.admission = Admission(limit=1, queue_length=1, queue_timeout=1, threads=2)
+        super().__init__()
         self.log = self.metrics = self.method_queue = self
         self.finished = []
+        self.logged = []
 
     def handle(self, connection):
         raise ValueError("the app")
@@ -25,8 +27,8 @@ class Broken(Serving):
     def handle_error(self, *_):
         raise ValueError("the answer")
 
-    def exception(self, _):
-        pass
+    def exception(self, message):
+        self.logged.append(message)
 
     def finish(self, _):
         pass
@@ -60,6 +62,18 @@ def test_a_slot_comes_back_whatever_happens():
     assert not connection.keep
 
 
+def test_a_thread_outlives_what_goes_wrong_beside_the_app():
+    worker, first, second = Broken(), Connection(), Connection()
+    worker.admission.offer(second, 0.0)
+    for started in (first, second, None):  # the first has no slot that it could give back
+        worker.started.put(started)
+
+    worker.work()
+
+    assert worker.finished == [second]
+    assert worker.logged.count("a request did not end as it should") == 1
+
+
 class LimitedPool(ThreadPoolExecutor):
     """The kernel allows it one thread."""
 
@@ -71,7 +85,7 @@ class LimitedPool(ThreadPoolExecutor):
 
 def test_threads_are_started_at_once():
     with ThreadPoolExecutor(5) as pool:
-        start_all(pool, 5)
+        start_all(pool, 5, list)
         assert len(pool._threads) == 5
 
 
@@ -80,7 +94,7 @@ def test_too_few_threads_are_an_error():
         LimitedPool(2) as pool,  # whose end waits for its threads
         pytest.raises(RuntimeError, match="can't start new thread"),
     ):
-        start_all(pool, 2)
+        start_all(pool, 2, list)
 
 
 @pytest.mark.parametrize(("status", "answered"), [(b"100 Continue", False), (b"101 Up", True)])
