@@ -73,6 +73,10 @@ RELIED_ON = {
         "b30aa481380d",
     ),
     message.Request.set_body_reader: ("comes after headers, sets body or raises", "63a3251b97ef"),
+    message.HeaderPolicy._peer_is_trusted_proxy: (
+        "says whether the peer is in forwarded_allow_ips",
+        "ba89dd12733e",
+    ),
     message.Message.__init__: ("takes https from cfg.is_ssl", "5f4b72550d99"),
     message.Message.should_close: ("looks at version and Connection", "6ed2c81865e1"),
     parser.Parser.__init__: (
@@ -92,6 +96,7 @@ RELIED_ON = {
         "is true with a certfile, which we set and never read",
         "0c6aee1b7160",
     ),
+    config.Config.__getattr__: ("is asked for what is not in vars()", "5ecca9ae11b5"),
     sock.TCPSocket.get_backlog: ("returns the accept queue's length", "d52c44531e89"),
     arbiter.Arbiter.init_signals: (
         "runs before when_ready, so that Drain can replace handlers",
