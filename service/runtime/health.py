@@ -10,7 +10,7 @@ from service.runtime.head import header
 from service.runtime.request import PodRequest
 from service.runtime.state import Stage
 
-PROBES = ("/healthz", "/readyz")
+PROBES = (b"GET /healthz HTTP/1.", b"GET /readyz HTTP/1.")
 MOST_SCRAPES = 8  # at once: one that hangs must not fill the port that the probes use
 
 
@@ -50,9 +50,8 @@ class Health:
 
     def serve_probe(self, connection: Connection) -> bool:
         """Answer a probe on the service's own port; everything else is for the app."""
-        line = connection.buffer[:24]
-        for path, ask in zip(PROBES, (self.live, self.ready), strict=True):
-            if line.startswith(f"GET {path} HTTP/1.".encode()):
+        for start, ask in zip(PROBES, (self.live, self.ready), strict=True):
+            if connection.buffer.startswith(start):
                 if self._parse(connection):
                     self._answer(connection, *ask())
                 return True
