@@ -103,7 +103,7 @@ bench: $(VENV)/bench ## Compare with what a user would pick instead (20 minutes;
 soak: $(VENV)/dev ## A million requests, then half an hour of rollouts under load on kind (needs oha too)
 	$(VENV)/bin/python -m benchmarks.soak
 
-bench-overload: $(VENV)/bench ## Compare goodput at up to ten times the capacity (75 minutes; needs oha)
+bench-overload: $(VENV)/bench ## Compare goodput at up to ten times the capacity (35 minutes; needs oha)
 	$(VENV)/bin/python -m benchmarks.overload $(BENCH)
 
 lock: $(VENV)/dev ## Renew the locks from pyproject.toml
