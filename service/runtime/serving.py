@@ -66,8 +66,9 @@ class Serving(EventLoop):
         while (connection := self.started.get()) is not None:
             try:
                 self.serve(connection)
-            except Exception:
+            except BaseException:  # nor may any cost a thread
                 self.log.exception("a request did not end as it should")
+            del connection  # or its buffers stay for as long as this waits
 
     def serve(self, connection: Connection | None) -> None:
         """Serve one request, then those that wait, for as long as there is a slot. In the pool."""

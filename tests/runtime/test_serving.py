@@ -1,6 +1,8 @@
 """What the threads do, also when everything goes wrong."""
 
 import socket
+import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,6 +11,7 @@ from service.runtime.admission import Admission, Verdict
 from service.runtime.client_socket import ClientSocket
 from service.runtime.computing import CpuMeter
 from service.runtime.serving import Serving, start_all
+from tests.runtime.raw import eventually
 
 
 class Broken(Serving):
@@ -72,6 +75,23 @@ def test_a_thread_outlives_what_goes_wrong_beside_the_app():
 
     assert worker.finished == [second]
     assert worker.logged.count("a request did not end as it should") == 1
+
+
+def test_a_thread_that_waits_keeps_no_connection():
+    worker, connection = Broken(), Connection()
+    worker.admission.offer(connection, 0.0)
+    thread = threading.Thread(target=worker.work)
+    thread.start()
+    worker.started.put(connection)
+    try:
+        eventually(lambda: worker.finished)
+        worker.finished.clear()
+        kept = weakref.ref(connection)
+        del connection
+        eventually(lambda: kept() is None)
+    finally:
+        worker.started.put(None)
+        thread.join()
 
 
 class LimitedPool(ThreadPoolExecutor):
