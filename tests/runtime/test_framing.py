@@ -108,6 +108,9 @@ def test_expect(version, state):
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n", False),
         (b"GET / HTTP/1.1\r\nA: b\rTransfer-Encoding: chunked\r\n\r\n", False),
+        (b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", False),
+        (b"GET / HTTP/1.1\r\nA: b\r\n\tc\r\n\r\n", False),
+        (b"GET / HTTP/1.1\r\nA: content-length\r\n\r\n", True),
         (b"GET / x HTTP/1.1\r\n\r\n", False),
     ],
 )
