@@ -62,13 +62,14 @@ class Serving(EventLoop):
         connection.sock.start(connection.since)
 
     def work(self) -> None:
-        """Serve what is started until there is a None. In the pool."""
+        """Serve what is started until there is a None, which ends all threads. In the pool."""
         while (connection := self.started.get()) is not None:
             try:
                 self.serve(connection)
             except BaseException:  # nor may any cost a thread
                 self.log.exception("a request did not end as it should")
             del connection  # or its buffers stay for as long as this waits
+        self.started.put(None)  # for the next thread
 
     def serve(self, connection: Connection | None) -> None:
         """Serve one request, then those that wait, for as long as there is a slot. In the pool."""

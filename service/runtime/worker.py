@@ -76,8 +76,7 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         try:
             super().init_process()
         finally:  # or the interpreter would wait for the threads, however this ends
-            for _ in range(self.cfg.threads):
-                self.started.put(None)
+            self.started.put(None)
 
     def run(self) -> None:
         """Serve until told to stop, then finish."""

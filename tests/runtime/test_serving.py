@@ -18,8 +18,8 @@ class Broken(Serving):
     """A worker whose app raises, and whose answer to that raises too."""
 
     def __init__(self):
-        self.admission = Admission(limit=1, queue_length=1, queue_timeout=1, threads=2)
         super().__init__()
+        self.admission = Admission(limit=1, queue_length=1, queue_timeout=1, threads=2)
         self.log = self.metrics = self.method_queue = self
         self.finished = []
         self.logged = []
