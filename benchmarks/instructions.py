@@ -25,11 +25,11 @@ INSTALL = "benchmarks: valgrind is not on PATH; most distributions have a packag
 FEW, MANY = 100, 700  # requests
 SERVERS = (
     servers.HELLOPOD,
-    servers.QUIET,
     servers.TUTORIAL,
     servers.BARE,
     servers.EXPORTER,
     servers.LOGGED,
+    servers.ON_GTHREAD,
 )
 CALLER = Path(__file__).with_name("wsgi_calls.py")
 

@@ -76,14 +76,17 @@ MULTIPROCESS = gunicorn(
     environ={"METRICS_PORT": "{metrics}", "PROMETHEUS_MULTIPROC_DIR": "{directory}"},
     metrics="{metrics}/metrics",
 )
-# For what metrics and an access log cost by themselves: gunicorn's log, and hellopod without one.
+# For what features cost whoever serves them: gunicorn's own log and worker, then hellopod's app
+# there.
 LOGGED = gunicorn(
     "with exporter, access log", "exporter", f"{GTHREAD} --access-logfile - exporter.app:app"
 )
-QUIET = replace(
+ON_GTHREAD = replace(
     HELLOPOD,
-    name="hellopod, no access log",
-    environ={**HELLOPOD.environ, "LOG_LEVEL": "warning"},
+    name="hellopod's app on gthread",
+    command="-m gunicorn --bind 127.0.0.1:{port} "
+    f"{GTHREAD} --access-logfile - service:create_app()",
+    metrics="",
 )
 GRANIAN = Server(
     "bare Flask, granian",

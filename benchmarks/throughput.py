@@ -10,7 +10,7 @@ from .comparison import Comparison, Goal, interleaved
 
 CONNECTIONS = 16  # as many as hellopod has slots: each server as busy as it can be
 ROUNDS, SECONDS, WARM_UP = 3, 3, 1
-SERVERS = (*servers.ALL, servers.LOGGED, servers.QUIET)
+SERVERS = (*servers.ALL, servers.LOGGED, servers.ON_GTHREAD)
 # The tutorial's app has / alone.
 PATHS = {"/": SERVERS, "/api/identity": [s for s in SERVERS if s is not servers.TUTORIAL]}
 GOALS = (
