@@ -39,6 +39,7 @@ class Admission:
         self.waiting: deque[tuple[float, Any]] = deque()  # (deadline, connection), oldest first
         self.refused: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self._emptied = threading.Event()  # the queue has been, since the latest wait for that
         self._gap = 0.0  # seconds between the latest two that left the queue, on average
         self._left_at = 0.0  # when the latest one did
 
@@ -97,6 +98,12 @@ class Admission:
         with self._lock:
             return self._next(now)
 
+    def wait_until_empty(self, seconds: float) -> None:
+        """Let the threads have the queue for so long, or until they have taken the last."""
+        self._emptied.clear()
+        if self.waiting:
+            self._emptied.wait(seconds)
+
     def out_of_threads(self) -> bool:
         """Whether only clients that keep threads waiting stand between the queue and its slots."""
         return bool(self.waiting) and self.running < self.limit and not self._has_thread()
@@ -114,6 +121,8 @@ class Admission:
         if self.paused or not self.waiting or not self._free(now):
             return None
         deadline, connection = self.waiting.popleft()
+        if not self.waiting:
+            self._emptied.set()
         first_since = max(self._left_at, deadline - self.queue_timeout)
         self._gap += WEIGHT * (now - first_since - self._gap)
         self._left_at = now

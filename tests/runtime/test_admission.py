@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from threading import Thread
 
 import pytest
 
@@ -218,3 +219,37 @@ def test_nobody_leaves_the_queue_while_the_event_loop_has_its_turn():
     assert admission.next(0.1) is None
     admission.paused = False
     assert admission.next(0.1) is second
+
+
+def test_the_threads_turn_ends_with_the_queue():
+    """Or they would have nothing to do for the rest of it, and who comes next waits for nothing."""
+    admission = Admission(limit=1, queue_length=2, queue_timeout=0.3, threads=2)
+    first, *others = [Request() for _ in range(3)]
+    for request in (first, *others):
+        admission.offer(request, 0.0)
+    event_loop = Thread(target=admission.wait_until_empty, args=[20])
+    event_loop.start()
+
+    assert admission.leave(first, 0.1) is others[0]
+    event_loop.join(0.1)
+    assert event_loop.is_alive()
+    assert admission.leave(others[0], 0.2) is others[1]
+    event_loop.join(10)
+    assert not event_loop.is_alive()
+
+    started = time.monotonic()
+    admission.wait_until_empty(20)  # as it is already
+    assert time.monotonic() - started < 10
+
+
+def test_the_threads_turn_is_bounded():
+    admission = Admission(limit=1, queue_length=1, queue_timeout=0.3, threads=2)
+    first, second = Request(), Request()
+    admission.offer(first, 0.0)
+    admission.offer(second, 0.0)
+    assert admission.leave(first, 0.1) is second  # empty, for a moment
+    admission.offer(Request(), 0.1)
+
+    started = time.monotonic()
+    admission.wait_until_empty(0.05)
+    assert 0.04 < time.monotonic() - started < 10
