@@ -4,6 +4,7 @@ Prints a table and writes it, as JSON and as a picture, to benchmarks/results/. 
 missed is a result, not an error: the exit code is 0.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 from . import (
@@ -39,7 +40,7 @@ def main() -> None:
     """Measure, print and write; the parts that lack Docker or kind say so and are left out."""
     for needed in (plotting, wrk, oha, cores):
         needed.available()
-    head = results.head()
+    head, began = results.head(), time.monotonic()
     found: list[Comparison] = []
     for part in PARTS:
         for comparison in part():
@@ -47,7 +48,8 @@ def main() -> None:
             found.append(comparison)
             rows = [row for each in found for row in each.rows()]
             # At once: the next may fail.
-            results.write(results.RESULTS / "bench.json", {**head, "rows": rows})
+            took = {"seconds": round(time.monotonic() - began)}
+            results.write(results.RESULTS / "bench.json", {**head, **took, "rows": rows})
         bench_picture.draw(found, results.RESULTS / "bench.png")
     print(markdown(rows))
 

@@ -112,14 +112,11 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         own = name + number(first["median"]) + verdict(first)
         beside = "; ".join(
             f"{row['server']} {number(row['median'])} "
-            f"({GROWN[row['of'] == 'growth']}{number(row['ours']['median'])}{verdict(row)})"
+            f"({'times ' if row['of'] == 'growth' else ''}{short(row['ours'])}{verdict(row)})"
             for row in others
         )
         lines.append(f"| {what}, {unit} | {own} | {beside} |")
     return "\n".join(lines)
-
-
-GROWN = {True: "times ", False: ""}
 
 
 def verdict(row: Mapping[str, Any]) -> str:
@@ -128,6 +125,12 @@ def verdict(row: Mapping[str, Any]) -> str:
 
 def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "least": min(values), "most": max(values)}
+
+
+def short(figures: Mapping[str, float]) -> str:
+    """Return the median and, if the rounds differ, their spread."""
+    median, least, most = (number(figures[key]) for key in ("median", "least", "most"))
+    return median if least == most else f"{median}, {least} to {most}"
 
 
 def text(figures: Mapping[str, float]) -> str:

@@ -25,6 +25,7 @@ INSTALL = "benchmarks: valgrind is not on PATH; most distributions have a packag
 FEW, MANY = 100, 700  # requests
 SERVERS = (
     servers.HELLOPOD,
+    servers.QUIET,
     servers.TUTORIAL,
     servers.BARE,
     servers.EXPORTER,

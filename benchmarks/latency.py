@@ -1,12 +1,15 @@
 """p99 of / at half load: python -m benchmarks.latency
 
-Open-loop load by oha over kept connections, at half of what the slowest of the servers serves in
-its slowest round: the same requests a second for all, and more than half load for nobody, if the
-machine gets slow for a while. One core for the server and one for oha, the servers in turn.
+Open-loop load by oha over kept connections, at half of the least that hellopod served in several
+rounds: the same requests a second for all, and more than half load never, if the machine gets slow
+for a while. One core for the server and one for oha, the servers in turn.
+
+A second comparison has bare Flask for its base: what its p99 becomes with features that hellopod
+has, without anything of hellopod, and then with hellopod's app and log, but not its runtime.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from . import goodput, oha, servers, throughput
 from .comparison import Comparison, Goal, interleaved
@@ -14,13 +17,10 @@ from .comparison import Comparison, Goal, interleaved
 CONNECTIONS = 64  # of an ingress to a pod
 ROUNDS, SECONDS = 5, 4
 CAPACITY_ROUNDS = 3
-# Four workers on one core wait for each other, which is no choice of theirs.
-SERVERS = (
-    *(server for server in servers.ALL if server is not servers.MULTIPROCESS),
-    servers.LOGGED,
-    servers.ON_GTHREAD,
-)
-GOALS = (Goal("bare Flask, gthread", at_most=1.3),)
+# Without the four workers on one core, which wait for each other.
+SERVERS = [server for server in servers.ALL if server is not servers.MULTIPROCESS]
+FEATURES = (servers.BARE, servers.EXPORTER, servers.LOGGED, servers.ON_GTHREAD)
+GOALS = (Goal(servers.BARE.name, at_most=1.3),)
 
 
 def p99(server: servers.Server, rate: float) -> float:
@@ -35,17 +35,22 @@ def p99(server: servers.Server, rate: float) -> float:
     return 1000 * goodput.p99(times)
 
 
-def half_of_the_least(rates: Mapping[str, Sequence[float]]) -> float:
-    return min(map(min, rates.values())) / 2
+def half_of_the_least(rates: Sequence[float]) -> float:
+    return min(rates) / 2
 
 
 def measure(rounds: int = ROUNDS) -> list[Comparison]:
-    """Return the p99 of each server."""
-    capacity = {s.name: lambda s=s: throughput.rate(s, "/") for s in SERVERS}
-    rate = half_of_the_least(interleaved(capacity, CAPACITY_ROUNDS))
-    measurements = {server.name: lambda s=server: p99(s, rate) for server in SERVERS}
-    what = f"p99 of / at {rate:.0f} requests/s, half the slowest's capacity"
-    return [Comparison(what, "ms", interleaved(measurements, rounds), GOALS)]
+    """Return the p99 of each server beside hellopod's, and of some beside bare Flask's."""
+    capacity = [throughput.rate(servers.HELLOPOD, "/") for _ in range(CAPACITY_ROUNDS)]
+    rate = half_of_the_least(capacity)
+    measured = [*SERVERS, *(server for server in FEATURES if server not in SERVERS)]
+    values = interleaved({s.name: lambda s=s: p99(s, rate) for s in measured}, rounds)
+    what = f"p99 of / at {rate:.0f} requests/s, half of hellopod's capacity"
+    beside = {server.name: values[server.name] for server in FEATURES}
+    return [
+        Comparison(what, "ms", {s.name: values[s.name] for s in SERVERS}, GOALS),
+        Comparison(f"{what}: features", "ms", beside, of="growth", base=servers.BARE.name),
+    ]
 
 
 if __name__ == "__main__":

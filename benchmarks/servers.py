@@ -76,8 +76,8 @@ MULTIPROCESS = gunicorn(
     environ={"METRICS_PORT": "{metrics}", "PROMETHEUS_MULTIPROC_DIR": "{directory}"},
     metrics="{metrics}/metrics",
 )
-# For what features cost whoever serves them: gunicorn's own log and worker, then hellopod's app
-# there.
+# What features cost whoever serves them: gunicorn's log; hellopod's app and log on gunicorn's own
+# worker; and hellopod without a log.
 LOGGED = gunicorn(
     "with exporter, access log", "exporter", f"{GTHREAD} --access-logfile - exporter.app:app"
 )
@@ -85,8 +85,13 @@ ON_GTHREAD = replace(
     HELLOPOD,
     name="hellopod's app on gthread",
     command="-m gunicorn --bind 127.0.0.1:{port} "
-    f"{GTHREAD} --access-logfile - service:create_app()",
+    f"--config python:benchmarks.gthread_conf --threads {THREADS}",
     metrics="",
+)
+QUIET = replace(
+    HELLOPOD,
+    name="hellopod, no access log",
+    environ={**HELLOPOD.environ, "LOG_LEVEL": "warning"},
 )
 GRANIAN = Server(
     "bare Flask, granian",

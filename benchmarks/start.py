@@ -4,7 +4,7 @@ from . import servers
 from .comparison import Comparison, Goal, interleaved
 
 ROUNDS = 10
-GOALS = (Goal("bare Flask, gthread", at_most=0.3, of="difference"),)
+GOALS = (Goal(servers.BARE.name, at_most=0.3, of="difference"),)
 
 
 def seconds(server: servers.Server) -> float:

@@ -10,14 +10,14 @@ from .comparison import Comparison, Goal, interleaved
 
 CONNECTIONS = 16  # as many as hellopod has slots: each server as busy as it can be
 ROUNDS, SECONDS, WARM_UP = 3, 3, 1
-SERVERS = (*servers.ALL, servers.LOGGED, servers.ON_GTHREAD)
+SERVERS = (*servers.ALL, servers.LOGGED, servers.ON_GTHREAD, servers.QUIET)
 # The tutorial's app has / alone.
 PATHS = {"/": SERVERS, "/api/identity": [s for s in SERVERS if s is not servers.TUTORIAL]}
 GOALS = (
-    Goal("tutorial", at_least=1.5),
-    Goal("bare Flask, gthread", at_least=0.9),
-    Goal("with exporter", at_least=1.15),
-    Goal("with exporter, 4 workers", at_least=1.15),
+    Goal(servers.TUTORIAL.name, at_least=1.5),
+    Goal(servers.BARE.name, at_least=0.9),
+    Goal(servers.EXPORTER.name, at_least=1.15),
+    Goal(servers.MULTIPROCESS.name, at_least=1.15),
 )
 
 

@@ -78,7 +78,7 @@ def test_a_line_of_the_readme_for_each_quantity():
         *Comparison("size", "kB", {"first": [20], "last": [30]}, (), "growth", "first").rows(),
     ]
     assert markdown(rows).splitlines()[2:] == [
-        "| rate, requests/s | 95 | bare 100 (0.95; ratio >= 0.96: **missed**) |",
+        "| rate, requests/s | 95 | bare 100 (0.95, 0.9 to 1.1; ratio >= 0.96: **missed**) |",
         "| late, ms | 3; value <= 3: holds |  |",
         "| size, kB | first: 20 | last 30 (times 1.5) |",
     ]
