@@ -105,6 +105,7 @@ def drawn() -> dict[str, dict[str, list[Second]]]:
 def main() -> None:
     """Print all tables, and write them with the validation and the picture."""
     plotting.available()
+    head = results.head()
     compared = [compare(trial) for trial in read()]
     print("\n\n".join(map(str, compared)))
     for shape in SHAPES:
@@ -116,6 +117,7 @@ def main() -> None:
         print("\n" + table(shape.name, rows))
     print("\n" + overview(outcomes))
     result = {
+        **head,
         "validation": [each.summary() for each in compared],
         "outcomes": [asdict(each) for each in outcomes],
     }

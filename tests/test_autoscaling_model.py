@@ -155,11 +155,11 @@ def test_reads_the_manifests():
 
 
 def test_a_pod_serves_as_many_as_measured_beyond_its_capacity():
-    """72 to 82 % at three times the capacity of `/`: docs/scaling.md."""
-    cheap = Handler(work=1 / 2500)
+    """60 to 85 % at three times the capacity of `/`: docs/scaling.md."""
+    cheap = Handler(work=1 / 1850)
 
     assert OnePod(cheap, 1250, seed=1).run(0.5, 1).served == 1250
-    assert 0.74 < OnePod(cheap, 7500, seed=1).run(0.5, 1).served / 2500 < 0.82
+    assert 0.66 < OnePod(cheap, 5550, seed=1).run(0.5, 1).served / 1850 < 0.74
 
 
 def test_refusals_take_all_cpu_in_the_end():
