@@ -48,8 +48,8 @@ def main() -> None:
             found.append(comparison)
             rows = [row for each in found for row in each.rows()]
             # At once: the next may fail.
-            took = {"seconds": round(time.monotonic() - began)}
-            results.write(results.RESULTS / "bench.json", {**head, **took, "rows": rows})
+            result = {**head, "seconds": round(time.monotonic() - began), "rows": rows}
+            results.write(results.RESULTS / "bench.json", result)
         bench_picture.draw(found, results.RESULTS / "bench.png")
     print(markdown(rows))
 

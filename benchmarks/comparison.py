@@ -129,13 +129,17 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 def short(figures: Mapping[str, float]) -> str:
     """Return the median and, if the rounds differ, their spread."""
-    median, least, most = (number(figures[key]) for key in ("median", "least", "most"))
+    median, least, most = numbers(figures)
     return median if least == most else f"{median}, {least} to {most}"
 
 
 def text(figures: Mapping[str, float]) -> str:
-    median, least, most = (number(figures[key]) for key in ("median", "least", "most"))
+    median, least, most = numbers(figures)
     return f"{median} ({least} to {most})"
+
+
+def numbers(figures: Mapping[str, float]) -> list[str]:
+    return [number(figures[key]) for key in ("median", "least", "most")]
 
 
 def number(value: float) -> str:

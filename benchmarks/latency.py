@@ -17,9 +17,15 @@ from .comparison import Comparison, Goal, interleaved
 CONNECTIONS = 64  # of an ingress to a pod
 ROUNDS, SECONDS = 5, 4
 CAPACITY_ROUNDS = 3
-# Without the four workers on one core, which wait for each other.
-SERVERS = [server for server in servers.ALL if server is not servers.MULTIPROCESS]
-FEATURES = (servers.BARE, servers.EXPORTER, servers.LOGGED, servers.ON_GTHREAD)
+# Not the four workers on one core, which wait for each other.
+SERVERS = (
+    servers.HELLOPOD,
+    servers.TUTORIAL,
+    servers.BARE,
+    servers.EXPORTER,
+    servers.GRANIAN,
+)
+FEATURES = (servers.LOGGED, servers.ON_GTHREAD)
 GOALS = (Goal(servers.BARE.name, at_most=1.3),)
 
 
@@ -43,10 +49,10 @@ def measure(rounds: int = ROUNDS) -> list[Comparison]:
     """Return the p99 of each server beside hellopod's, and of some beside bare Flask's."""
     capacity = [throughput.rate(servers.HELLOPOD, "/") for _ in range(CAPACITY_ROUNDS)]
     rate = half_of_the_least(capacity)
-    measured = [*SERVERS, *(server for server in FEATURES if server not in SERVERS)]
-    values = interleaved({s.name: lambda s=s: p99(s, rate) for s in measured}, rounds)
+    measurements = {s.name: lambda s=s: p99(s, rate) for s in (*SERVERS, *FEATURES)}
+    values = interleaved(measurements, rounds)
     what = f"p99 of / at {rate:.0f} requests/s, half of hellopod's capacity"
-    beside = {server.name: values[server.name] for server in FEATURES}
+    beside = {s.name: values[s.name] for s in (servers.BARE, servers.EXPORTER, *FEATURES)}
     return [
         Comparison(what, "ms", {s.name: values[s.name] for s in SERVERS}, GOALS),
         Comparison(f"{what}: features", "ms", beside, of="growth", base=servers.BARE.name),

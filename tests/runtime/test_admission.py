@@ -222,7 +222,7 @@ def test_nobody_leaves_the_queue_while_the_event_loop_has_its_turn():
 
 
 def test_the_threads_turn_ends_with_the_queue():
-    """Or they would have nothing to do for the rest of it, and who comes next waits for nothing."""
+    """Or they would have nothing to do for the rest of it, and the next requests would wait."""
     admission = Admission(limit=1, queue_length=2, queue_timeout=0.3, threads=2)
     first, *others = [Request() for _ in range(3)]
     for request in (first, *others):
@@ -264,4 +264,4 @@ def test_a_short_queue_costs_no_throughput():
             for clients in (1, 2)
         )
 
-    assert queueing > alone / 3  # a fifth when it slept for all of its 10 ms
+    assert queueing > alone / 3  # a thirteenth when it slept for all of its 10 ms
