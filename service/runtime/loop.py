@@ -30,10 +30,16 @@ class EventLoop(Handshake):
     expire_at = 0.0  # when to look at the deadlines; 0 if they have moved
     taking: bool  # new connections
 
+    def take_back(self) -> None:
+        """Go on with the connections that threads are done with."""
+        raise NotImplementedError
+
     def turn(self) -> None:
         """Wait for something to happen and deal with it, or with as much of it as is its share."""
         self.shaking = 0.0
+        self.take_back()  # for what they sent meanwhile there will be no event: see on_event
         events = self.main.poller.select(0 if self.leftover else self.sleep_time())
+        self.take_back()  # the event may be about one of these
         for number in range(min(len(self.leftover), EVENTS_AT_ONCE)):
             self.between(number)
             self.guard(self.advance, self.leftover.popleft())

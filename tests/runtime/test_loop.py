@@ -23,10 +23,14 @@ class Loop(EventLoop):
 
     def __init__(self, listener):
         super().__init__()
+        self.taken_back = []
         self.main = Port([listener], 1, unheard=1)
         self.management = Port([], 1, unheard=1)
         for port in (self.main, self.management):
             port.accept(True)
+
+    def take_back(self):
+        self.taken_back.append(time.monotonic())
 
 
 @pytest.fixture
@@ -75,3 +79,15 @@ def test_a_look_is_a_beat_away_while_a_connection_waits_for_a_place(loop, connec
 
         loop.close(connection)
         eventually(lambda: loop.turn() or loop.main.accepting)
+
+
+def test_what_threads_are_done_with_is_taken_back_before_and_after_the_sleep(loop):
+    """Before: on_event() may have ended its watch, as more came. After: so that the event finds it
+    between two requests, and no probe takes it for stuck."""
+    began = time.monotonic()
+    loop.expire_at = began + 0.3
+
+    loop.turn()
+
+    before, after = loop.taken_back
+    assert before < began + 0.2 <= after

@@ -1,9 +1,11 @@
 """What the threads do, also when everything goes wrong."""
 
+import selectors
 import socket
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,25 +35,36 @@ class Broken(Serving):
     def exception(self, message):
         self.logged.append(message)
 
-    def finish(self, _):
-        pass
+    def finish(self, connection):
+        self.finished.append(connection)
 
     def observe(self, *_):
         pass
 
-    def defer(self, action, connection):
-        self.finished.append(connection)
+    def defer(self, action):
+        action()
 
 
 class Connection:
-    sock = client = None
-    arrived = 0.0
+    """With a request that is served, and a client that has sent no other."""
 
-    def __init__(self):
+    client = None
+    arrived = 0.0
+    keep = True
+    watched = selectors.EVENT_READ
+    ahead = False
+
+    def __init__(self, **unusual):
         self.meter = CpuMeter()
+        self.sock = SimpleNamespace(cut=unusual.pop("cut", False))
+        self.frame = SimpleNamespace(is_complete=unusual.pop("is_complete", True))
+        vars(self).update(unusual)
 
     def hand_to_parser(self):
         pass
+
+    def pipelined(self):
+        return self.ahead
 
 
 def test_a_slot_comes_back_whatever_happens():
@@ -92,6 +105,19 @@ def test_a_thread_that_waits_keeps_no_connection():
     finally:
         worker.started.put(None)
         thread.join()
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [{"keep": False}, {"cut": True}, {"is_complete": False}, {"ahead": True}, {"watched": 0}],
+    ids=str,
+)
+def test_the_event_loop_is_woken_if_anybody_waits_for_it(unusual):
+    worker, usual, connection = Broken(), Connection(), Connection(**unusual)
+    worker.give_back(usual)
+    assert not worker.finished
+    worker.give_back(connection)
+    assert worker.finished == [usual, connection]
 
 
 class LimitedPool(ThreadPoolExecutor):
