@@ -18,7 +18,7 @@ from tests.e2e.waiting import eventually
 
 from . import docker
 from .environments import REFERENCES
-from .exposition import open_descriptors
+from .exposition import open_descriptors, value
 
 NAME = "hellopod-bench"  # not that of the tests, which may have a cluster at the same time
 TUTORIAL = REFERENCES / "tutorial" / "deployment.yaml"
@@ -31,6 +31,7 @@ class Pods:
     at: float  # time.time()
     memory: Sequence[float]  # MiB, working set
     descriptors: Sequence[int]  # open in the worker
+    cpu: Sequence[float]  # seconds, of the worker so far
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,9 @@ class Deployed:
     def look(self) -> Pods:
         """Return what the Ready pods of hellopod hold now."""
         memory = list(self.working_sets().values())
-        scrapes = (self.metrics(pod) for pod in self.app.ready())
-        return Pods(time.time(), memory, [open_descriptors(scrape) for scrape in scrapes])
+        scrapes = [self.metrics(pod) for pod in self.app.ready()]
+        cpu = [value(scrape, "process_cpu_seconds_total") for scrape in scrapes]
+        return Pods(time.time(), memory, [open_descriptors(scrape) for scrape in scrapes], cpu)
 
 
 def parse_summary(summary: dict, namespace: str) -> dict[str, float]:

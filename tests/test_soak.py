@@ -21,10 +21,10 @@ def run(outcomes=(("2xx", 100),), ends=(0, 0, 0, 0), memory=(40.0, 40.0), late=0
     }
     seen = PodWatch()
     seen.ended = {f"container-{n}": f"{code} (Completed)" for n, code in enumerate(ends)}
-    at_rest = kind.Pods(0.0, [38.0], [12])
-    cycles = [kind.Pods(0.0, [mib], [40]) for mib in memory]
+    at_rest = kind.Pods(0.0, [38.0], [12], [1.0])
+    cycles = [kind.Pods(0.0, [mib], [40], [1.0]) for mib in memory]
     load = Load(0.0, 240.0, [stream])
-    return soak.Soak(100.0, 70.0, load, seen, at_rest, cycles, at_rest)
+    return soak.Soak(100.0, 70.0, [0.7, 0.6], load, seen, at_rest, cycles, at_rest)
 
 
 def missed(comparisons):
@@ -50,6 +50,14 @@ def test_each_goal_can_be_missed(what, broken):
     [found] = missed(soak.compared(run(**broken)))
 
     assert found.startswith(what)
+
+
+def test_the_load_is_a_share_of_the_cpu_that_the_pods_may_use():
+    before = kind.Pods(100.0, [], [], [1.0, 2.0])
+    after = kind.Pods(120.0, [], [], [2.5, 3.5])
+
+    assert soak.used_between(before, after) == pytest.approx(0.5)  # 3 s in 20, of 0.3 cores
+    assert soak.rate_for(before, after, 2000) == pytest.approx(140)  # 1.5 ms each, 0.21 cores
 
 
 def test_growth_is_from_third_to_third():
