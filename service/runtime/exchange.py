@@ -1,18 +1,16 @@
 """Request and response on one connection, without ever blocking: the event loop's part of it."""
 
 import selectors
-import socket
 from collections import deque
 from typing import Any
 
+from service.runtime.closing import Closing
 from service.runtime.connection import READ_SIZE, Connection, Phase
 from service.runtime.framing import State
 
-LONGEST_LINGER = 1 << 20  # bytes of an unwanted upload to discard while waiting for its end
 
-
-class Exchange:
-    """Reads requests whole, sends the event loop's own answers, closes as clients need it.
+class Exchange(Closing):
+    """Reads requests whole, and sends the event loop's own answers.
 
     The worker says what to do with a request: on_request and the methods after it.
     """
@@ -60,10 +58,7 @@ class Exchange:
         elif connection.phase is Phase.FLUSHING:
             self.flush(connection)
         elif connection.phase is Phase.LINGERING:
-            data = connection.raw.recv(READ_SIZE)
-            connection.discarded += len(data)
-            if not data or connection.discarded > LONGEST_LINGER:
-                self.close(connection)
+            self.discard(connection)
         elif connection.phase is Phase.HANDSHAKE:
             self.shake_hands(connection)
         else:  # being served: what the client sends now is for later
@@ -157,28 +152,6 @@ class Exchange:
         connection.next_request(rest)
         connection.port.move(connection, Phase.IDLE)
         self.read(connection)
-
-    def linger(self, connection: Connection) -> None:
-        """Close our side, and theirs when they have (RFC 9112 section 9.6).
-
-        Nothing can get lost with a client that has said that it sends no more: close at once. Under
-        TLS it always sends more, which is that it closes.
-        """
-        frame = connection.frame
-        if frame.last and frame.is_complete and not connection.port.certificate:
-            self.close(connection)
-            return
-        connection.raw.shutdown(socket.SHUT_WR)
-        connection.port.move(connection, Phase.LINGERING)
-        connection.port.watch(connection, selectors.EVENT_READ)
-
-    def close(self, connection: Connection) -> None:
-        """Close at once."""
-        if connection.phase is Phase.CLOSED:
-            return
-        connection.port.watch(connection, 0)
-        connection.port.move(connection, Phase.CLOSED)
-        connection.raw.close()
 
 
 def drop_blank(buffer: bytearray) -> bool:

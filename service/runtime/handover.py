@@ -11,26 +11,29 @@ class Handover(Generic[Work]):
     """Like queue.SimpleQueue, but sparing with wake-ups: each costs two switches between threads.
 
     One thread is woken at a time, the latest idle one, which has its memory in the CPU's caches.
-    Until it has the interpreter, the one that has it may take the work, and mostly does if that is
-    short; if it waits for something instead, the woken one takes the work and wakes the next.
+    Another may be done with something before that one has the interpreter, and then takes the work
+    without any switch. If all others wait for something, the woken one takes it and wakes the next.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._left: deque[Work] = deque()
         self._idle: list[threading.Lock] = []  # each held until its thread is woken
-        self._waking = False  # a thread that has not looked yet
+        self._waking = False  # a thread was woken that has not looked yet
 
     def put(self, work: Work) -> None:
-        """Add work; does not block."""
+        """Add work. Not for signal handlers, which may interrupt a thread that has the lock."""
         with self._lock:
             self._left.append(work)
             self._wake()
 
     def get(self) -> Work:
         """Take the oldest work, or wait for some."""
+        bell = None
         while True:
             with self._lock:
+                if bell:
+                    self._waking = False
                 if self._left:
                     work = self._left.popleft()
                     self._wake()
@@ -39,7 +42,6 @@ class Handover(Generic[Work]):
                 bell.acquire()
                 self._idle.append(bell)
             bell.acquire()
-            self._waking = False
 
     def _wake(self) -> None:
         if self._left and self._idle and not self._waking:

@@ -126,6 +126,7 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
                 self.expire_at = 0.0
             self.notify()
             self.take_turns()
+        self.take_back()
         if cut := len(self.main.held[Phase.ACTIVE]) + len(self.main.held[Phase.WAITING]):
             self.log.warning("%d requests were cut by graceful_timeout", cut)
         self.admission.paused = True  # a thread that is done takes no more

@@ -24,6 +24,7 @@ class Broken(Serving):
         self.admission = Admission(limit=1, queue_length=1, queue_timeout=1, threads=2)
         self.log = self.metrics = self.method_queue = self
         self.finished = []
+        self.woken = []
         self.logged = []
 
     def handle(self, connection):
@@ -41,8 +42,12 @@ class Broken(Serving):
     def observe(self, *_):
         pass
 
-    def defer(self, action):
-        action()
+    def activate(self, _):
+        pass
+
+    def defer(self, call):
+        self.woken.append(call)
+        self.take_back()  # as the event loop does at each turn
 
 
 class Connection:
@@ -118,6 +123,49 @@ def test_the_event_loop_is_woken_if_anybody_waits_for_it(unusual):
     assert not worker.finished
     worker.give_back(connection)
     assert worker.finished == [usual, connection]
+
+
+def test_the_watch_is_looked_at_when_the_connection_can_be_taken_back():
+    """Or the event loop could end the watch in between, and nobody would wake it."""
+
+    class Watched(Connection):
+        @property
+        def watched(self):
+            assert self in worker.served
+            return selectors.EVENT_READ
+
+    worker = Broken()
+    worker.give_back(Watched())
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_the_event_loop_is_woken_if_a_slot_is_free_for_one_that_waits(paused):
+    worker, first, second = Broken(), Connection(), Connection()
+    worker.run_app = lambda _: True
+    for connection in (first, second):
+        worker.admission.offer(connection, 0.0)
+    worker.admission.paused = paused  # or the thread goes on with the second itself
+
+    worker.serve(first)
+
+    assert len(worker.woken) == paused
+
+
+def test_connections_that_are_done_again_and_again_keep_the_event_loop_from_nothing():
+    worker = Broken()
+    finished = []
+
+    def finish(connection):
+        finished.append(connection)
+        if len(finished) < 1000:
+            worker.served.append(connection)
+
+    worker.finish = finish
+    worker.served.append(Connection())
+
+    worker.take_back()
+
+    assert len(finished) == len(worker.served) == 1
 
 
 class LimitedPool(ThreadPoolExecutor):
