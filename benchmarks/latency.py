@@ -18,7 +18,7 @@ from . import goodput, oha, servers, throughput
 from .comparison import Comparison, Goal, interleaved
 
 CONNECTIONS = 64  # of an ingress to a pod
-ROUNDS, SECONDS = 9, 3
+ROUNDS, SECONDS = 7, 3
 CAPACITY_ROUNDS = 3
 # Not the four workers on one core, which wait for each other.
 SERVERS = (
