@@ -10,6 +10,9 @@ Work = TypeVar("Work")
 class Handover(Generic[Work]):
     """Like queue.SimpleQueue, but sparing with wake-ups: each costs two switches between threads.
 
+    Before Python 3.13 that one wakes another thread whenever one takes something, which in vain
+    takes the interpreter from it. With queue.Queue a request takes 5 to 8 % more CPU time.
+
     One thread is woken at a time, the latest idle one, which has its memory in the CPU's caches.
     Another may be done with something before that one has the interpreter, and then takes the work
     without any switch. If all others wait for something, the woken one takes it and wakes the next.

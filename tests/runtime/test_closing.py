@@ -18,6 +18,7 @@ def ends():
     """A connection that lingers, and its client."""
     ours, theirs = socket.socketpair()
     connection = Connection(WORKER, Port([], 1, unheard=1), ours, None, None)
+    theirs.settimeout(5)
     with ours, theirs:
         Closing().linger(connection)
         yield connection, theirs

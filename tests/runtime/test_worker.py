@@ -520,34 +520,40 @@ def test_pipelined_requests_are_read_as_they_are_served(server):
         assert get(server.port, "/do")[0] == 200
 
 
+@pytest.fixture(params=["new", "idle before"])
+def sock(server, request):
+    """A connection, in whose present request the event loop watches it if it was idle before."""
+    with connect(server.port) as sock:
+        if request.param == "idle before":
+            sock.sendall(b"GET /do HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert read_response(sock)[0] == 200
+            time.sleep(0.1)
+        yield sock
+
+
 @pytest.mark.parametrize("when", ["before", "while", "after"])
-def test_a_request_that_comes_early_is_answered_at_once(server, when):
+def test_a_request_that_comes_early_is_answered_at_once(sock, when):
     """Though a thread that is done does not always wake the event loop, which may sleep for 1 s."""
-    slow, fast = (
-        f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode() for path in ("/wait/0.3", "/do")
-    )
-    for _ in range(3):
-        with connect(server.port) as sock:
-            sock.sendall(slow + fast if when == "before" else slow)
-            if when == "while":
-                time.sleep(0.1)
-                sock.sendall(fast)
-            assert read_response(sock)[0] == 200
-            started = time.monotonic()
-            if when == "after":
-                sock.sendall(fast)
-            assert read_response(sock)[0] == 200
-            assert time.monotonic() - started < 0.5
+    slow = b"GET /wait/0.3 HTTP/1.1\r\nHost: a\r\n\r\n"
+    fast = b"GET /do HTTP/1.1\r\nHost: a\r\n\r\n"
+    sock.sendall(slow + fast if when == "before" else slow)
+    if when == "while":
+        time.sleep(0.1)
+        sock.sendall(fast)
+    assert read_response(sock)[0] == 200
+    started = time.monotonic()
+    if when == "after":
+        sock.sendall(fast)
+    assert read_response(sock)[0] == 200
+    assert time.monotonic() - started < 0.5
 
 
-def test_a_client_that_asked_for_it_sees_its_connection_closed_at_once(server):
-    for path in ("/do", "/wait/0.1") * 3:
-        with connect(server.port) as sock:
-            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
-            assert read_response(sock)[0] == 200
-            started = time.monotonic()
-            assert sock.recv(1) == b""
-            assert time.monotonic() - started < 0.5
+def test_a_client_that_asked_for_it_sees_its_connection_closed_at_once(sock):
+    sock.sendall(b"GET /wait/0.1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert read_response(sock)[0] == 200
+    started = time.monotonic()
+    assert sock.recv(1) == b""
+    assert time.monotonic() - started < 0.5
 
 
 def test_fewer_connections_where_few_files_may_be_open():
