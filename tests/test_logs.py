@@ -1,5 +1,4 @@
 import json
-import logging
 import os
 import pty
 import subprocess
@@ -7,7 +6,7 @@ import sys
 
 import pytest
 
-from service.logs import LONGEST_TEXT, LONGEST_TRACEBACK, JsonLines, TextLines
+from service.formatters import LONGEST_TEXT
 from tests.runtime.gunicorn_process import REPOSITORY, Gunicorn
 from tests.runtime.raw import send
 
@@ -69,6 +68,17 @@ def test_probes_are_not_logged(server):
     assert not any("probe" == record.get("request_id") for record in server.records())
 
 
+@pytest.mark.parametrize(("level", "records"), [("info", 1), ("warning", 0)])
+def test_level_decides_whether_requests_are_logged(level, records):
+    """One call of the app; a server could not say at that level which port it has."""
+    command = [sys.executable, "benchmarks/wsgi_calls.py", "service:create_app", "1"]
+    environ = {"LOGGED": "yes", "LOG_LEVEL": level}
+    run = subprocess.run(command, cwd=REPOSITORY, env=environ, stdout=subprocess.PIPE, timeout=30)
+
+    assert run.returncode == 0
+    assert len(run.stdout.splitlines()) == records
+
+
 def test_probes_that_fail_are_logged(server):
     send(server.port, b"POST /healthz HTTP/1.0\r\nX-Request-ID: failed-probe\r\n\r\n")
 
@@ -114,51 +124,6 @@ def test_malformed_request(server, request_bytes):
     assert len(server.lines) > before + 1
     assert all(len(line) < 16 * 1024 for line in server.lines)
     server.records()
-
-
-def test_application_record_has_the_ids(app, capsys):
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines(["message"]))
-    app.logger.addHandler(handler)
-    app.add_url_rule("/log", view_func=lambda: app.logger.error("seen") or "ok")
-    headers = {"X-Request-ID": "one", "traceparent": f"00-{TRACE}-{SPAN}-01"}
-    app.test_client().get("/log", headers=headers)
-    app.logger.removeHandler(handler)
-
-    record = json.loads(capsys.readouterr().err)
-    assert record == {"message": "seen", "request_id": "one", "trace_id": TRACE, "span_id": SPAN}
-
-
-def test_surrogates_and_tracebacks():
-    try:
-        raise ValueError("the cause" + "\x1b" * 20000 + "\udcff")
-    except ValueError:
-        record = logging.LogRecord("a", logging.ERROR, "", 1, "m\udc80", (), sys.exc_info())
-    line = JsonLines(["message"], json_ensure_ascii=False).format(record)
-
-    line.encode()  # strict
-    assert json.loads(line)["message"] == "m?"
-    assert len(line.encode()) < 16 * 1024
-
-
-def test_text_stays_on_its_line():
-    record = logging.LogRecord("a", logging.INFO, "", 1, "GET /\x1b[31m\x9b\r\n", (), None)
-
-    assert TextLines("%(message)s").format(record) == r"GET /\x1b[31m\x9b\r\n"
-
-
-def test_a_secret_is_starred_before_half_of_it_is_cut_off():
-    try:
-        raise ValueError("x" * (LONGEST_TRACEBACK - 3) + "secret")
-    except ValueError:
-        text = "x" * (LONGEST_TEXT - 3) + "secret"
-        record = logging.LogRecord("a", logging.ERROR, "", 1, text, (), sys.exc_info())
-    conceal = {"conceal": lambda text: text.replace("secret", "***")}
-    line = json.loads(JsonLines(["message"], **conceal).format(record))
-
-    assert line["message"][-4:] == line["exc_info"][-4:] == "x***"
-    text = TextLines("%(message)s", **conceal).format(record)
-    assert (text.count("x***"), text.count("secret")) == (2, 0)
 
 
 def test_text_on_a_terminal():

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from service import create_app, tracing
 from service.correlation import outgoing_headers
-from service.logs import JsonLines
+from service.formatters import JsonLines
 from tests.collector import Collector, attributes
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -189,7 +189,7 @@ def test_without_a_valid_parent_a_trace_begins(traced, spans, given):
 
 def test_log_names_the_span(traced, spans, capsys):
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines(["message"]))
+    handler.setFormatter(JsonLines("pod-1"))
     traced.logger.addHandler(handler)
     traced.add_url_rule("/log", view_func=lambda: traced.logger.error("seen") or "ok")
     ask(traced, "/log", headers={"traceparent": TRACEPARENT})
