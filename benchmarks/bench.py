@@ -24,7 +24,7 @@ from . import (
 )
 from .comparison import Comparison, markdown
 
-REQUESTS = 100_000  # before a scrape; make soak has a million, for which this has not the time
+REQUESTS = 50_000  # before a scrape; make soak has a million, for which this has not the time
 PARTS: Sequence[Callable[[], Iterable[Comparison]]] = (
     throughput.measure,
     latency.measure,

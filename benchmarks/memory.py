@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from . import docker, oha
 from .comparison import OURS, Comparison, Goal
 
-ROUNDS, REQUESTS = 3, 20_000
+ROUNDS, REQUESTS = 2, 20_000
 CONNECTIONS = 16
 REST = 3  # seconds after the first answer, or after the last
 AT_REST = Goal(OURS, at_most=60, of="value")

@@ -3,7 +3,7 @@
 from . import servers
 from .comparison import Comparison, Goal, interleaved
 
-ROUNDS = 6
+ROUNDS = 5
 GOALS = (Goal(servers.BARE.name, at_most=0.3, of="difference"),)
 
 
