@@ -6,7 +6,8 @@ from logging import Formatter, LogRecord
 from typing import Any
 
 from flask import has_request_context, request
-from pythonjsonlogger.json import JsonEncoder, JsonFormatter
+from pythonjsonlogger.core import BaseJsonFormatter
+from pythonjsonlogger.json import JsonEncoder
 
 # A container runtime cuts lines at 16 KiB (the CRI log format), and half an object is no JSON. A
 # character takes at most 6 bytes (\u001b), so this leaves room for several long fields.
@@ -14,30 +15,30 @@ LONGEST_TEXT = 512
 LONGEST_TRACEBACK = 2048
 
 
-class JsonLines(JsonFormatter):
+class JsonLines(BaseJsonFormatter):
     """Valid JSON in valid UTF-8 whatever a client sent, with the ids of the request it is about.
 
     `conceal` stars what must not be logged, wherever it stands.
     """
 
-    def __init__(self, pod: str, conceal: Callable[[str], str] = str) -> None:
+    def __init__(self, *, pod: str, conceal: Callable[[str], str] = str) -> None:
         super().__init__()
         self.pod = pod
         self.conceal = conceal
+        # Once, not for each record. With the fields named below instead of by the library's
+        # options, 2 % of a small request's instructions less.
         self.encode = JsonEncoder(ensure_ascii=False).encode
 
     def add_fields(
         self, log_data: dict[str, Any], record: LogRecord, message_dict: dict[str, Any]
     ) -> None:
-        """Name the fields.
-
-        The library's options for that, and its encoder for each record, took 2 % of a small
-        request's instructions.
-        """
+        """Name the fields; those of others with an underscore are private."""
         log_data |= {"level": record.levelname, "logger": record.name, "message": record.message}
         log_data["pod"] = self.pod
-        log_data |= message_dict  # a traceback
-        log_data |= {k: v for k, v in vars(record).items() if k not in self.reserved_attrs}
+        log_data |= message_dict  # traceback, stack, and a message that is a dict
+        for key, value in vars(record).items():
+            if key not in self.reserved_attrs and not key.startswith("_"):
+                log_data[key] = value
         log_data["time"] = datetime.fromtimestamp(record.created, UTC).isoformat()
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:

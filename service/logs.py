@@ -2,7 +2,7 @@
 
 import sys
 from datetime import timedelta
-from logging import INFO, getLevelName, makeLogRecord
+from logging import INFO
 from typing import Any
 
 from gunicorn.glogging import Logger
@@ -21,23 +21,15 @@ class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
     """
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
-        """Log a finished request; successful probes and scrapes are not worth a line.
-
-        The record is made here: Logger.info() would look up who calls it, with 2 % of a small
-        request's instructions.
-        """
+        """Log a finished request; successful probes and scrapes are not worth a line."""
+        log = self.access_log
         status = int(str(resp.status).split(maxsplit=1)[0])
         path = text(environ.get("PATH_INFO", req.path))
         quiet = path in QUIET_PATHS and status < 400
-        if quiet or not self.access_log.isEnabledFor(INFO):
+        if quiet or not log.isEnabledFor(INFO):
             return
         method = environ["REQUEST_METHOD"]
-        fields = {
-            "name": self.access_log.name,
-            "levelno": INFO,
-            "levelname": getLevelName(INFO),
-            "msg": f"{method} {path} {status}",
-            **ids(environ),
+        fields = ids(environ) | {
             "method": method,
             "route": environ.get("hellopod.route"),
             "path": path,
@@ -49,7 +41,9 @@ class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
             "host": text(environ.get("HTTP_HOST", "")),
             "user_agent": text(environ.get("HTTP_USER_AGENT", "")),
         }
-        self.access_log.handle(makeLogRecord(fields))
+        # As log.info(), without its search for the caller: 2 % of a small request's instructions.
+        message, values = "%s %s %d", (method, path, status)
+        log.handle(log.makeRecord(log.name, INFO, __file__, 0, message, values, None, extra=fields))
 
 
 def text(value: str) -> str:

@@ -3,10 +3,14 @@ import os
 import pty
 import subprocess
 import sys
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+from gunicorn.config import Config as GunicornConfig
 
 from service.formatters import LONGEST_TEXT
+from service.logs import GunicornLogger
 from tests.runtime.gunicorn_process import REPOSITORY, Gunicorn
 from tests.runtime.raw import send
 
@@ -58,6 +62,20 @@ def test_access_record(server):
         "host": "a",
         "user_agent": "test",
     }
+
+
+def test_access_record_is_one_like_others():
+    """For filters, record factories and other handlers that somebody adds."""
+    logger, seen = GunicornLogger(GunicornConfig()), []
+    logger.access_log.addFilter(seen.append)  # and lets nothing pass
+    environ = {"PATH_INFO": "/%d", "REQUEST_METHOD": "GET"}
+    response, parsed = SimpleNamespace(status="200 OK", sent=1), SimpleNamespace(path="/%d")
+    logger.access(response, parsed, environ, timedelta())
+    logger.access_log.removeFilter(seen.append)
+
+    [record] = seen
+    assert (record.msg, record.args) == ("%s %s %d", ("GET", "/%d", 200))
+    assert (record.levelname, record.name, record.module) == ("INFO", "gunicorn.access", "logs")
 
 
 def test_probes_are_not_logged(server):

@@ -189,7 +189,7 @@ def test_without_a_valid_parent_a_trace_begins(traced, spans, given):
 
 def test_log_names_the_span(traced, spans, capsys):
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines("pod-1"))
+    handler.setFormatter(JsonLines(pod="pod-1"))
     traced.logger.addHandler(handler)
     traced.add_url_rule("/log", view_func=lambda: traced.logger.error("seen") or "ok")
     ask(traced, "/log", headers={"traceparent": TRACEPARENT})
