@@ -2,7 +2,6 @@
 
 import sys
 from datetime import timedelta
-from logging import INFO
 from typing import Any
 
 from gunicorn.glogging import Logger
@@ -22,28 +21,30 @@ class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         """Log a finished request; successful probes and scrapes are not worth a line."""
-        log = self.access_log
         status = int(str(resp.status).split(maxsplit=1)[0])
         path = text(environ.get("PATH_INFO", req.path))
-        quiet = path in QUIET_PATHS and status < 400
-        if quiet or not log.isEnabledFor(INFO):
+        if path in QUIET_PATHS and status < 400:
             return
         method = environ["REQUEST_METHOD"]
-        fields = ids(environ) | {
-            "method": method,
-            "route": environ.get("hellopod.route"),
-            "path": path,
-            "status": status,
-            "duration": round(request_time.total_seconds(), 6),
-            "bytes": resp.sent,
-            "remote_addr": environ.get("REMOTE_ADDR"),
-            "scheme": environ.get("wsgi.url_scheme"),
-            "host": text(environ.get("HTTP_HOST", "")),
-            "user_agent": text(environ.get("HTTP_USER_AGENT", "")),
-        }
-        # As log.info(), without its search for the caller: 2 % of a small request's instructions.
-        message, values = "%s %s %d", (method, path, status)
-        log.handle(log.makeRecord(log.name, INFO, __file__, 0, message, values, None, extra=fields))
+        self.access_log.info(
+            "%s %s %d",
+            method,
+            path,
+            status,
+            extra=ids(environ)
+            | {
+                "method": method,
+                "route": environ.get("hellopod.route"),
+                "path": path,
+                "status": status,
+                "duration": round(request_time.total_seconds(), 6),
+                "bytes": resp.sent,
+                "remote_addr": environ.get("REMOTE_ADDR"),
+                "scheme": environ.get("wsgi.url_scheme"),
+                "host": text(environ.get("HTTP_HOST", "")),
+                "user_agent": text(environ.get("HTTP_USER_AGENT", "")),
+            },
+        )
 
 
 def text(value: str) -> str:

@@ -65,7 +65,7 @@ def test_access_record(server):
 
 
 def test_access_record_is_one_like_others():
-    """For filters, record factories and other handlers that somebody adds."""
+    """For filters and handlers that somebody adds."""
     logger, seen = GunicornLogger(GunicornConfig()), []
     logger.access_log.addFilter(seen.append)  # and lets nothing pass
     environ = {"PATH_INFO": "/%d", "REQUEST_METHOD": "GET"}
