@@ -1,7 +1,7 @@
 """Who answers: what the Downward API told this pod about itself, and which worker it is."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,7 +43,7 @@ class Identity:
     def as_dict(self) -> dict[str, Any]:
         """All fields and whether the pod is draining, in the order of the OpenAPI schema."""
         draining = current_app.extensions["pod_state"].stage != Stage.SERVING
-        return asdict(self) | {"draining": draining}
+        return vars(self) | {"draining": draining}
 
 
 def current() -> Identity:
