@@ -5,10 +5,10 @@ load with a rollout every two minutes. A request that is shed counts as failed. 
 benchmarks/results/soak.json; exit code 1 if a goal is missed.
 
 The load is what two pods use 70 % of their CPU request for, where the autoscaler would keep them
-(k8s/base/hpa.yaml). As shipped, they have no CPU limit: with one of 150m, which a pod with more
-than its share reaches, whereupon the kernel stops it, four runs shed 143, none, 21 and 24 requests.
-They request more than the shipped 100m, but not 400m: at 389 requests a second two cores had
-nothing left when pods started, and 15 of 187,190 were shed.
+(k8s/base/hpa.yaml). As shipped, they have no CPU limit: with one of 150m four runs shed 143, none,
+21 and 24 requests, likely because its quota stops a pod that has more than its share for a while.
+They request more than the shipped 100m, but not 400m: at 389 requests a second two cores had no
+idle time left when pods started, and 15 of 187,190 were shed.
 
 Half of the requests come on connections of their own: kept ones of a pod that leaves go to the
 others, where they stay for MAX_CONNECTION_AGE, so that of two pods one has up to 1.5 times its

@@ -21,6 +21,8 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
         ("text/html;q=0", "text/plain"),
         ("application/json", "text/plain"),
         ("text/html;q=x, \xff", "text/plain"),
+        ("text/plain;q=0, */*", "text/html"),
+        ("text/*, text/plain;q=0.5", "text/html"),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -9,7 +9,7 @@ from tests.e2e.generator import Load
 from tests.e2e.watching import PodWatch
 
 
-def run(outcomes=(("2xx", 100),), ends=(0, 0, 0, 0), memory=(40.0, 40.0), late=0):
+def run(outcomes=(("2xx", 100),), ends=(0, 0, 0, 0), memory=(40.0, 40.0), late=0, used=0.7):
     """A soak of two rollouts."""
     stream = {
         "sent": sum(count for _, count in outcomes),
@@ -24,7 +24,7 @@ def run(outcomes=(("2xx", 100),), ends=(0, 0, 0, 0), memory=(40.0, 40.0), late=0
     at_rest = kind.Pods(0.0, [38.0], [12], [1.0])
     cycles = [kind.Pods(0.0, [mib], [40], [1.0]) for mib in memory]
     load = Load(0.0, 240.0, [stream])
-    return soak_report.Soak(100.0, 70.0, [0.7, 0.6], load, seen, at_rest, cycles, at_rest)
+    return soak_report.Soak(100.0, 70.0, [used, used], load, seen, at_rest, cycles, at_rest)
 
 
 def missed(comparisons):
@@ -40,6 +40,7 @@ def test_all_goals_hold():
     [
         ("failed", {"outcomes": (("2xx", 99), ("shed", 1))}),
         ("sent late", {"late": 3}),
+        ("CPU that the pods used", {"used": 0.5}),
         ("containers", {"ends": (0, 0, 0, 137)}),
         ("containers", {"ends": (0, 0, 0)}),
         ("containers", {"ends": (0, 0, 0, 0, 1)}),
@@ -52,7 +53,7 @@ def test_each_goal_can_be_missed(what, broken):
     assert found.startswith(what)
 
 
-def test_the_load_is_a_share_of_the_cpu_that_the_pods_may_use():
+def test_the_load_is_a_share_of_the_cpu_that_the_pods_request():
     before = kind.Pods(100.0, [], [], [1.0, 2.0])
     after = kind.Pods(120.0, [], [], [2.5, 3.5])
 
