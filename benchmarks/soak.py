@@ -26,7 +26,7 @@ from .soak_report import Soak, compared, report
 
 MINUTES, EVERY = 30, 2
 SHARE = 0.7  # of the CPU request
-PODS, REQUEST = 2, 0.25  # cores for each pod
+PODS, CPU_REQUEST = 2, 0.25  # cores for each pod
 CLIENTS = 16  # on kept connections, and as many on new ones
 MEASURE = 60  # seconds
 REQUESTS = [["GET", "/"], ["POST", "/api/echo"], ["GET", "/api/identity"]]
@@ -36,7 +36,7 @@ REST = 30  # seconds: the kubelet looks every ten
 def run(minutes: int, every: int = EVERY) -> Soak:
     """Send the load, roll out again and again, and look at the pods before each rollout."""
     with kind.cluster() as cluster:
-        deployed = kind.ours(cluster, resources={"requests": {"cpu": f"{REQUEST * 1000:.0f}m"}})
+        deployed = kind.ours(cluster, resources={"requests": {"cpu": f"{CPU_REQUEST * 1000:.0f}m"}})
         generator, address = kind.generator(deployed), deployed.app.address()
         each = {"clients": CLIENTS, "requests": REQUESTS}
         closed = [{"pool": CLIENTS, **each}, each]
@@ -74,12 +74,12 @@ def streams(rate: float) -> list[dict[str, Any]]:
 
 def used_between(before: kind.Pods, after: kind.Pods) -> float:
     """Return which share of their CPU request the pods used between two looks."""
-    return (sum(after.cpu) - sum(before.cpu)) / (after.at - before.at) / (PODS * REQUEST)
+    return (sum(after.cpu) - sum(before.cpu)) / (after.at - before.at) / (PODS * CPU_REQUEST)
 
 
 def rate_for(before: kind.Pods, after: kind.Pods, requests: int) -> float:
     """Return how many requests a second use SHARE of the request, if so many came between."""
-    return SHARE * PODS * REQUEST / (sum(after.cpu) - sum(before.cpu)) * requests
+    return SHARE * PODS * CPU_REQUEST / (sum(after.cpu) - sum(before.cpu)) * requests
 
 
 def main(minutes: int = MINUTES, requests: int = endurance.REQUESTS) -> int:
