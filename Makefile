@@ -54,14 +54,15 @@ down: ## Remove that cluster
 	@$(PYTHON) -m local.cluster down
 
 # `make up` has a cluster of its own. Not beside the other one: the usual number of inotify instances,
-# 128, is not enough for both.
+# 128, is not enough for both. Before it, because a run ends with a list of what it has not seen, and
+# that of `make up` is short.
 UP := tests/e2e/test_up.py
 NOT_UP := --ignore $(UP)
 RESULTS ?= docs/e2e-full.txt
 
 e2e: $(VENV)/dev ## Prove the promises on a kind cluster of its own
-	$(VENV)/bin/pytest tests/e2e $(NOT_UP) $(PYTEST)
 	$(if $(PYTEST),,$(VENV)/bin/pytest $(UP))
+	$(VENV)/bin/pytest tests/e2e $(NOT_UP) $(PYTEST)
 
 e2e-full: $(VENV)/dev ## The same at full length: load of minutes, each event three times
 	HELLOPOD_E2E_FULL=1 $(VENV)/bin/pytest tests/e2e $(NOT_UP) --results $(RESULTS) $(PYTEST)

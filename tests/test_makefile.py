@@ -34,6 +34,14 @@ def test_second_run_installs_nothing():
     assert make("--question", ".venv/dev", ".venv/runtime").returncode == 0
 
 
+def test_e2e_ends_with_the_longer_run():
+    """The one whose end lists what was not seen."""
+    up, rest = make("--silent", "--dry-run", "e2e", "PYTEST=").stdout.splitlines()[-2:]
+
+    assert up.endswith("pytest tests/e2e/test_up.py")
+    assert "pytest tests/e2e --ignore tests/e2e/test_up.py" in rest
+
+
 def test_run_serves_until_ctrl_c():
     """What it needs is installed, or the test above fails: --old-file lets make install nothing."""
     with subprocess.Popen(

@@ -76,7 +76,7 @@ def test_says_what_is_wrong():
             {"read_only": True, "context": "kind-x"},
             r"not on PATH, but needed here: kubectl \(\S+\)$",
         ),
-        ({}, "not on PATH, but needed here: kubectl .*, curl .*, docker .*, kind "),
+        ({}, "not on PATH, but needed here: kubectl .*, docker .*, kind "),
     ],
 )
 def test_what_is_missing_is_one_sentence(monkeypatch, given, sentence):

@@ -1,23 +1,18 @@
 """A real Chromium, and the page at `/` as somebody sees it there."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
-
-PROGRAMS = ("chromium", "chromedriver")
+from .absence import need
 
 
 @contextmanager
 def chromium(*, javascript: bool = True) -> Iterator["Page"]:
-    """Start a browser without a window; a test is skipped where there is none, but not in CI."""
-    if absent := [program for program in PROGRAMS if not shutil.which(program)]:
-        reason = f"not on PATH: {' and '.join(absent)} (apt-get install chromium chromium-driver)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    """Start a browser without a window."""
+    need("chromium", "chromedriver")
     # Here: the image of the smoke tests, which need no browser, has no selenium either.
     from selenium import webdriver
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kubernetes import client, config
 
-from . import diagnostics, metrics_api, observing, prerequisites, selection
+from . import absence, diagnostics, metrics_api, observing, prerequisites, selection
 from .app import App, Http
 from .cluster import Cluster, foreign, found, own
 from .commands import running
@@ -25,6 +25,7 @@ READY = pytest.StashKey[bool]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Say what is missing before anything else is printed."""
+    config.pluginmanager.register(absence)
     if config.option.help or config.option.collectonly:
         return
     if IN_CLUSTER and not config.option.url:

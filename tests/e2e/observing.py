@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from kubernetes import client
 
+from .absence import on_purpose
 from .app import SOON, App
 from .cluster import Cluster
 from .commands import run
@@ -18,10 +19,11 @@ from .kustomization import ROOT, reference, write
 
 MANIFESTS = Path(__file__).with_name("manifests")
 COMMON = MANIFESTS / "pod.yaml"
+STATES = "kube-state-metrics"
 # The variable that names another image, and the public one.
 IMAGES = {
     "prometheus": ("PROMETHEUS_IMAGE", "prom/prometheus:v3.16.0"),
-    "kube-state-metrics": (
+    STATES: (
         "KUBE_STATE_METRICS_IMAGE",
         "registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.20.0",
     ),
@@ -53,12 +55,17 @@ def configuration(app: App, cluster: Cluster) -> dict[str, Any]:
     job = scrape_configuration()
     for discovery in job["kubernetes_sd_configs"]:
         discovery["namespaces"] = {"own_namespace": True}  # it may see no other
-    states = {"job_name": "kube-state-metrics", "honor_labels": True}
-    states["static_configs"] = [{"targets": ["kube-state-metrics:8080"]}]
+    states = {"job_name": STATES, "honor_labels": True}
+    states["static_configs"] = [{"targets": [f"{STATES}:8080"]}]
+    jobs = [job]
+    if not on_purpose(STATES):
+        jobs.append(states)
+    if cluster.kind_name:
+        jobs.append(cadvisor(app))
     return {
         "global": {"scrape_interval": EVERY, "evaluation_interval": EVERY},
         "rule_files": ["rules.yaml"],
-        "scrape_configs": [job, states, *([cadvisor(app)] if cluster.kind_name else [])],
+        "scrape_configs": jobs,
     }
 
 
@@ -86,11 +93,12 @@ def cadvisor(app: App) -> dict[str, Any]:
 
 @contextmanager
 def prometheus(app: App, cluster: Cluster, directory: Path) -> Iterator[None]:
-    """Keep Prometheus and kube-state-metrics running, with the shipped rules."""
+    """Keep Prometheus running, with the shipped rules, and kube-state-metrics where it can be."""
     rules = yaml.safe_load(RULES.read_text())["spec"]
     files = {"prometheus.yaml": configuration(app, cluster), "rules.yaml": rules}
-    places = ["prometheus", *(["cadvisor"] if cluster.kind_name else [])]
-    with deployed(cluster, directory, places, ["prometheus", "kube-state-metrics"], files):
+    programs = ["prometheus", *([] if on_purpose(STATES) else [STATES])]
+    places = [*programs, *(["cadvisor"] if cluster.kind_name else [])]
+    with deployed(cluster, directory, places, programs, files):
         yield
 
 

@@ -1,4 +1,4 @@
-"""What has to be there; each thing that is missing is said in one sentence."""
+"""What all tests need; each thing that is missing is said in one sentence."""
 
 import shutil
 from urllib.parse import urlsplit
@@ -12,7 +12,6 @@ INSTALL = {
     "docker": "https://docs.docker.com/engine/install/",
     "kind": "https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
     "kubectl": "https://kubernetes.io/docs/tasks/tools/",
-    "curl": "your system's package manager",
 }
 
 
@@ -33,8 +32,7 @@ def absent(option: object) -> str | None:
     """Say which program, or context, is not there."""
     # On a kind cluster, the suite's own or the user's, the image is built here and loaded.
     builds = not option.read_only and (option.context or "kind-").startswith("kind-")
-    deploys = [] if option.read_only else ["curl"]
-    needed = ["kubectl", *deploys, *(["docker", "kind"] if builds else [])]
+    needed = ["kubectl", *(["docker", "kind"] if builds else [])]
     if programs := [program for program in needed if not shutil.which(program)]:
         ways = ", ".join(f"{program} ({INSTALL[program]})" for program in programs)
         return f"not on PATH, but needed here: {ways}"

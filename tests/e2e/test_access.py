@@ -21,6 +21,7 @@ print(json.dumps(answers))
 """
 
 
+@pytest.mark.needs("curl")
 def test_port_forward_and_curl(app: App, cluster: Cluster) -> None:
     place = ("--context", cluster.context, "--namespace", app.namespace)
     command = ("kubectl", *place, "port-forward", "service/hellopod", ":80")

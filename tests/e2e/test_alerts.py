@@ -4,7 +4,7 @@ import math
 import re
 
 import pytest
-from expressions import expressions  # tests/expressions.py
+from expressions import Expression, expressions  # tests/expressions.py
 
 from . import variant
 from .app import App
@@ -24,7 +24,9 @@ STREAMS = [
 THRESHOLD = re.compile(r"\s*(>|==)\s*[0-9][0-9. *]*")
 # These say something only when it happens: no pod at all; a container that waits for its next
 # start; the autoscaler at its maximum, which test_autoscaling.py takes there.
-EMPTY = {"HellopodDown", "HellopodCrashLoops", "HellopodAutoscalerAtMaximum"}
+EMPTY = {"HellopodDown"}
+EMPTY_STATES = {"HellopodCrashLoops", "HellopodAutoscalerAtMaximum"}
+FROM_STATES = re.compile(r"\bkube_\w+")
 FROM_KUBELETS = re.compile(r"\bcontainer_\w+")
 
 
@@ -68,15 +70,36 @@ def test_no_other_alert(prometheus: Prometheus) -> None:
 
 
 def test_expressions_have_data(app: App, cluster: Cluster, prometheus: Prometheus) -> None:
+    # What kubelets measure needs a right over all nodes, which is their owner's to give.
+    asked = [
+        one
+        for one in expressions(namespace=app.namespace)
+        if not FROM_STATES.search(one.expr)
+        and (cluster.kind_name or not FROM_KUBELETS.search(one.expr))
+    ]
+
     def only_these_are_empty() -> None:
-        empty = set()
-        for one in expressions(namespace=app.namespace):
-            if not cluster.kind_name and FROM_KUBELETS.search(one.expr):
-                continue  # needs a right over all nodes, which is its owner's to give
-            prometheus.query(one.expr)
-            values = prometheus.query(THRESHOLD.sub("", one.expr))
-            if all(math.isnan(float(series["value"][1])) for series in values):
-                empty.add(one.name)
-        assert empty == EMPTY
+        assert empty(prometheus, asked) == EMPTY
 
     eventually(only_these_are_empty, seconds=60)
+
+
+@pytest.mark.needs("kube-state-metrics")
+def test_expressions_of_kube_state_metrics_have_data(app: App, prometheus: Prometheus) -> None:
+    asked = [one for one in expressions(namespace=app.namespace) if FROM_STATES.search(one.expr)]
+
+    def only_these_are_empty() -> None:
+        assert empty(prometheus, asked) == EMPTY_STATES
+
+    eventually(only_these_are_empty, seconds=60)
+
+
+def empty(prometheus: Prometheus, asked: list[Expression]) -> set[str]:
+    """Return the names of those without data."""
+    found = set()
+    for one in asked:
+        prometheus.query(one.expr)
+        values = prometheus.query(THRESHOLD.sub("", one.expr))
+        if all(math.isnan(float(series["value"][1])) for series in values):
+            found.add(one.name)
+    return found

@@ -10,6 +10,7 @@ import pytest
 from kubernetes import client
 
 from . import metrics_api, observing, variant
+from .absence import need
 from .app import NAME, SOON, App
 from .cluster import Cluster
 from .duration import FULL
@@ -78,8 +79,14 @@ def test_cpu(app: App, cluster: Cluster, directory: Path) -> None:
     trial(app, cluster, title, heavy, light, apply_again)
 
 
+@pytest.mark.needs("prometheus-adapter")
 def test_saturation(
-    app: App, cluster: Cluster, prometheus: Prometheus, directory: Path, tmp_path: Path
+    app: App,
+    cluster: Cluster,
+    prometheus: Prometheus,
+    directory: Path,
+    tmp_path: Path,
+    subtests: pytest.Subtests,
 ) -> None:
     if reason := metrics_api.why_not_custom(cluster):
         pytest.skip(reason)
@@ -97,7 +104,9 @@ def test_saturation(
         changed = variant.apply(cluster, directory, better)
         assert "horizontalpodautoscaler.autoscaling/hellopod configured" in changed
         timeline.wait_for_pods(ENOUGH, GROWN)
-        eventually(autoscaler_is_at_its_maximum, seconds=30)
+        with subtests.test("an alert says so"):
+            need("kube-state-metrics")
+            eventually(autoscaler_is_at_its_maximum, seconds=30)
 
     def autoscaler_is_at_its_maximum() -> None:
         assert prometheus.alerts().get("HellopodAutoscalerAtMaximum") == "pending"

@@ -23,6 +23,7 @@ def as_user(app: App, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("KIND_CLUSTER_NAME", cluster.kind_name)
 
 
+@pytest.mark.needs("curl")
 def test_quick_start(app: App) -> None:
     create, *steps, port_forward = QUICK_START.strip().splitlines()
     assert create == "kind create cluster"  # which the suite has done

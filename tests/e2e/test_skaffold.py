@@ -1,6 +1,5 @@
 """skaffold, as the README says to use it. Runs last (conftest.py): it deploys by itself."""
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from .cluster import Cluster
 from .skaffold import Dev, Skaffold, by_name
 from .waiting import eventually
 
+pytestmark = pytest.mark.needs("skaffold")
 VERIFY = "skaffold build --quiet | skaffold verify --build-artifacts=-"
 SLOW = """
 
@@ -27,14 +27,8 @@ def slow():
 
 
 @pytest.fixture(scope="module")
-def skaffold(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Skaffold:
+def skaffold(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Skaffold:
     """Give skaffold on a copy of the repository, and a cluster without hellopod."""
-    if not shutil.which("skaffold"):
-        absent = "skaffold is not on PATH: https://skaffold.dev/docs/install/"
-        if os.environ.get("CI") == "true":
-            pytest.fail(absent)
-        pytest.skip(absent)
-    cluster: Cluster = request.getfixturevalue("cluster")
     if cluster.namespace != "hellopod":
         pytest.skip("skaffold deploys to the namespace hellopod, which may be somebody's here")
     remove_namespace(cluster)
