@@ -34,7 +34,7 @@ def measure_up(clone: Clone) -> None:
         clone.make("up")
     with timed("make up again, nothing edited"):
         clone.make("up")
-    clone.greet("Greetings")
+    clone.copy.greet("Greetings from container")
     with timed("make up after an edit, until all pods have it"):
         clone.make("up")
         eventually(new_code_answers, seconds=30, every=0.1)
@@ -46,7 +46,7 @@ def measure_dev(directory: Path, clone: Clone) -> None:
     cluster.delete()  # skaffold dev needs the namespace free
     with Skaffold.on_copy(directory, cluster).dev() as dev:
         for number in range(ROUNDS):
-            dev.greet(f"Greeting {number} of")
+            dev.copy.greet(f"Greeting {number} of")
             with timed("skaffold dev, from a saved file to its answer"):
                 dev.serves("/", f"Greeting {number} of")
 

@@ -1,8 +1,6 @@
 """A copy of the repository in which somebody works with `make up`."""
 
 import os
-import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .commands import run
-from .kustomization import ROOT
 from .waiting import eventually
+from .working_copy import WorkingCopy
 
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache")
 CLUSTER = "hellopod-up"
 ALL_OF_IT = 900  # seconds: a cluster, an image and a deployment, with all pulls
 
@@ -24,15 +21,17 @@ ALL_OF_IT = 900  # seconds: a cluster, an image and a deployment, with all pulls
 class Clone:
     """A copy of the repository to edit, and a kubeconfig of its own."""
 
-    folder: Path
+    copy: WorkingCopy
     port: int
 
     @classmethod
     def under(cls, directory: Path) -> "Clone":
-        folder = directory / "copy"
-        shutil.copytree(ROOT, folder, ignore=LEFT_OUT)
         with socket.create_server(("127.0.0.1", 0)) as free:
-            return cls(folder, free.getsockname()[1])
+            return cls(WorkingCopy.under(directory), free.getsockname()[1])
+
+    @property
+    def folder(self) -> Path:
+        return self.copy.folder
 
     @property
     def env(self) -> dict[str, str]:
@@ -81,10 +80,3 @@ class Clone:
         command = ("kubectl", "--namespace", "hellopod", "get", "pods", "--no-headers")
         lines = run(*command, f"--output={columns}", env=self.env).stdout.splitlines()
         return {line.split()[0] for line in lines if line.split()[1] == "<none>"}
-
-    def greet(self, words: str) -> None:
-        """Change what `/` says."""
-        api = self.folder / "service/api.py"
-        code, places = re.subn(r'f"\w+ from', f'f"{words} from', api.read_text())
-        assert places == 1
-        api.write_text(code)

@@ -64,6 +64,11 @@ class Cluster:
         """Delete what `apply` made."""
         self.kubectl("delete", "-k", self.kustomization, namespace=None, seconds=180)
 
+    def remove_namespace(self) -> None:
+        """Remove the namespace and all that is in it."""
+        arguments = ("delete", "namespace", self.namespace, "--ignore-not-found", "--wait")
+        self.kubectl(*arguments, namespace=None, seconds=180)
+
     def load(self, image: str) -> None:
         """Hand an image to the nodes, which cannot pull it from anywhere."""
         run("kind", "load", "docker-image", image, "--name", self.kind_name or "", seconds=180)
@@ -125,8 +130,7 @@ def foreign(context: str, directory: Path, image: str | None, keep: bool) -> Ite
         if keep:
             log.info("kept namespace %s", namespace)
         else:
-            arguments = ("delete", "namespace", namespace, "--ignore-not-found")
-            cluster.kubectl(*arguments, seconds=180)
+            cluster.remove_namespace()
 
 
 def found(context: str, namespace: str | None) -> Cluster:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from .waiting import eventually
 
@@ -25,6 +26,7 @@ def run(
     seconds: float = 60,
     check: bool = True,
     env: Mapping[str, str] | None = None,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, which it must reach within the seconds."""
     __tracebackhide__ = True
@@ -35,7 +37,7 @@ def run(
         result = subprocess.run(
             command,
             env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             capture_output=True,
             text=True,
             timeout=seconds,

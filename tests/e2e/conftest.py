@@ -15,6 +15,7 @@ from .kustomization import build, image_of
 from .options import pytest_addoption as pytest_addoption
 from .prometheus import Prometheus
 from .results import Results
+from .skaffold import Skaffold
 from .waiting import eventually
 
 IN_CLUSTER = "KUBERNETES_SERVICE_HOST" in os.environ
@@ -79,6 +80,7 @@ def cluster(
             if not image:
                 build(name)
             cluster.load(name)
+        pytestconfig.stash[APP] = App(cluster.client(), cluster.namespace)
         yield cluster
 
 
@@ -148,3 +150,12 @@ def prometheus(
     """Give a Prometheus that scrapes the app; there is one for all tests."""
     with observing.prometheus(app, cluster, tmp_path_factory.mktemp("prometheus")):
         yield Prometheus(f"{proxy}/prometheus:9090/proxy")
+
+
+@pytest.fixture(scope="module")
+def skaffold(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Skaffold:
+    """Give skaffold on a copy of the repository, and a cluster without hellopod."""
+    if cluster.namespace != "hellopod":
+        pytest.skip("skaffold deploys to the namespace hellopod, which may be somebody's here")
+    cluster.remove_namespace()
+    return Skaffold.on_copy(tmp_path_factory.mktemp("skaffold"), cluster)

@@ -32,13 +32,13 @@ def relative(place: Path, directory: Path) -> str:
     return os.path.relpath(place, directory.resolve())
 
 
-def overlay(directory: Path, namespace: str, image: str | None) -> Path:
-    """Write an overlay of the root that only chooses the namespace, and the image if one is given.
+def overlay(directory: Path, namespace: str, image: str | None, place: Path = ROOT) -> Path:
+    """Write an overlay of a kustomization that chooses the namespace, and the image if given one.
 
     kustomize renames the Namespace object too, so it keeps its labels.
     """
     images = [{"name": "hellopod", **reference(image)}] if image else []
-    return write(directory, [ROOT], namespace=namespace, images=images)
+    return write(directory, [place], namespace=namespace, images=images)
 
 
 def reference(image: str) -> dict[str, str]:
@@ -59,9 +59,16 @@ def image_of(kustomization: Path) -> str:
     raise LookupError(f"no Deployment in {kustomization}")
 
 
-def build(image: str) -> None:
-    """Build the image under the name that the manifests use, with its tag as the version."""
-    arguments = ["--tag", image, "--build-arg", f"VERSION={image.rpartition(':')[2]}"]
+def build(image: str, target: str = "runtime") -> None:
+    """Build a target of the Dockerfile under a name, with its tag as the version."""
+    arguments = [
+        "--tag",
+        image,
+        "--target",
+        target,
+        "--build-arg",
+        f"VERSION={image.rpartition(':')[2]}",
+    ]
     if base := os.environ.get("PYTHON_IMAGE"):
         arguments += ["--build-arg", f"PYTHON_IMAGE={base}"]
     if commit := revision():

@@ -23,12 +23,12 @@ def sort(items: list[pytest.Item]) -> None:
     """Put what only reads first, then what changes something, then what removes everything.
 
     Before the end come those that deploy a variant, then those with a Prometheus, which would only
-    disturb the others, and last the tests of skaffold, which deploys by itself and needs the
-    namespace free, and of `make up`, which has a cluster of its own.
+    disturb the others, and last those that deploy by themselves and need the namespace free, and
+    that of `make up`, which has a cluster of its own.
     """
     variants = dict.fromkeys(VARIANTS, 2)
     observed = dict.fromkeys(("test_scraping", "test_alerts", "test_autoscaling"), 3)
-    last = {"test_delete": 4, "test_skaffold": 5, "test_up": 6}
+    last = {"test_delete": 4, "test_skaffold": 5, "test_dev": 6, "test_up": 7}
     place = {SMOKE: 0, **variants, **observed, **last}
     items.sort(key=lambda item: place.get(item.path.stem, 1))
 

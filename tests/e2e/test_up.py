@@ -48,7 +48,7 @@ def test_the_port_reaches_all_pods(clone: Clone, page: Page) -> None:
 def test_up_again_after_an_edit_rolls_over(clone: Clone, page: Page) -> None:
     page.open(clone.url)
     (old,) = eventually(lambda: one(page.versions()), seconds=30)
-    clone.greet("Greetings")
+    clone.copy.greet("Greetings from container")
 
     def both_versions_are_shown() -> None:
         assert old in page.versions()
