@@ -1,6 +1,7 @@
 """What alerts and the dashboard ask for exists: held against a scrape of the running service."""
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,26 +17,24 @@ TARGET = {"job", "namespace", "pod", "instance"}
 # Not seen in a scrape of ours; names and labels as their documentation has them:
 # https://github.com/kubernetes/kube-state-metrics/tree/main/docs/metrics/workload
 # https://github.com/google/cadvisor/blob/master/docs/storage/prometheus.md
+OF_DEPLOYMENT = {"namespace", "deployment"}
+OF_AUTOSCALER = {"namespace", "horizontalpodautoscaler"}
+OF_CONTAINER = {"namespace", "pod", "uid", "container"}
 KUBE_STATE_METRICS = {
-    "kube_deployment_status_replicas_ready": {"namespace", "deployment"},
-    "kube_horizontalpodautoscaler_spec_max_replicas": {"namespace", "horizontalpodautoscaler"},
-    "kube_horizontalpodautoscaler_spec_min_replicas": {"namespace", "horizontalpodautoscaler"},
-    "kube_horizontalpodautoscaler_status_current_replicas": {
-        "namespace",
-        "horizontalpodautoscaler",
-    },
-    "kube_horizontalpodautoscaler_status_desired_replicas": {
-        "namespace",
-        "horizontalpodautoscaler",
-    },
-    "kube_pod_container_resource_limits": {"namespace", "pod", "container", "resource"},
-    "kube_pod_container_resource_requests": {"namespace", "pod", "container", "resource"},
-    "kube_pod_container_status_restarts_total": {"namespace", "pod", "container"},
-    "kube_pod_container_status_waiting_reason": {"namespace", "pod", "container", "reason"},
+    "kube_deployment_status_replicas_ready": OF_DEPLOYMENT,
+    "kube_horizontalpodautoscaler_spec_max_replicas": OF_AUTOSCALER,
+    "kube_horizontalpodautoscaler_spec_min_replicas": OF_AUTOSCALER,
+    "kube_horizontalpodautoscaler_status_current_replicas": OF_AUTOSCALER,
+    "kube_horizontalpodautoscaler_status_desired_replicas": OF_AUTOSCALER,
+    "kube_pod_container_resource_limits": OF_CONTAINER | {"node", "resource", "unit"},
+    "kube_pod_container_resource_requests": OF_CONTAINER | {"node", "resource", "unit"},
+    "kube_pod_container_status_restarts_total": OF_CONTAINER,
+    "kube_pod_container_status_waiting_reason": OF_CONTAINER | {"reason"},
 }
+OF_CGROUP = {"namespace", "pod", "container", "id", "image", "name"}
 CADVISOR = {
-    "container_cpu_usage_seconds_total": {"namespace", "pod", "container"},
-    "container_memory_working_set_bytes": {"namespace", "pod", "container"},
+    "container_cpu_usage_seconds_total": OF_CGROUP | {"cpu"},
+    "container_memory_working_set_bytes": OF_CGROUP,
 }
 OUTSIDE = KUBE_STATE_METRICS | CADVISOR
 
@@ -129,3 +128,18 @@ def test_other_sources_stand_apart(expression):
 
 def test_nothing_else_is_expected_of_others():
     assert set().union(*(metrics(expression.expr) for expression in ALL)) >= OUTSIDE.keys()
+
+
+@pytest.mark.parametrize("file", ["alerts.yaml", "panels.yaml"])
+def test_evaluated_series_are_named_as_theirs(file):
+    """What `promtool test rules` gets has the labels that they give, and those of a scrape."""
+    tests = yaml.safe_load(Path(__file__).with_name(file).read_text())["tests"]
+    given = [parse(one["series"]) for test in tests for one in test["input_series"]]
+    theirs = [series for series in given if series.name.startswith(("kube_", "container_"))]
+
+    assert theirs
+    for series in theirs:
+        names = {matcher.name for matcher in series.matchers.matchers} - {"job", "instance"}
+        expected = OUTSIDE[series.name]
+        # A group of processes that is no container's has neither an image nor a name.
+        assert names in (expected, expected - {"container", "image", "name"}), series

@@ -48,7 +48,7 @@ def test_are_about_the_pods_both_ways(policies):
 
 
 def test_shipped_ones_have_one_way_each(closed):
-    """kube-router takes the rules of one that has both for either."""
+    """kube-router, and so k3s, takes the rules of one that has both for either."""
     assert all(len(policy["spec"]["policyTypes"]) == 1 for policy in find_policies(closed))
 
 
