@@ -11,6 +11,7 @@ from service.version import __version__
 
 REPOSITORY = Path(__file__).parents[1]
 FILES = sorted(REPOSITORY.glob(".github/workflows/*.yml"))
+CI = yaml.safe_load((REPOSITORY / ".github/workflows/ci.yml").read_text())["jobs"]
 RELEASE = yaml.safe_load((REPOSITORY / ".github/workflows/release.yml").read_text())["jobs"]
 UPDATES = yaml.safe_load((REPOSITORY / ".github/dependabot.yml").read_text())["updates"]
 
@@ -90,6 +91,18 @@ def test_make_targets_exist(file):
 
     assert targets
     assert targets <= set(re.findall("^([a-z0-9-]+):", makefile, re.MULTILINE))
+
+
+def test_public_runner_sees_all_of_e2e():
+    """It lacks nothing on purpose, so whatever is not there fails (tests/e2e/absence.py)."""
+    *_, install, e2e = CI["e2e"]["steps"]
+
+    assert e2e["run"] == "make e2e"
+    assert install.keys() == {"name", "working-directory", "env", "run"}  # no `if`
+    assert "skaffold/releases" in install["env"]["SKAFFOLD"]
+    assert "sudo install kind skaffold /usr/local/bin\n" in install["run"]
+    for file in (*FILES, REPOSITORY / ".ci/run"):
+        assert "HELLOPOD_ABSENT" not in read(file)
 
 
 def test_python_is_that_of_the_image():
