@@ -22,7 +22,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: $(VENV)/runtime ## Serve on http://localhost:8000, configured as in the container
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec gunicorn --config python:service.runtime.gunicorn_conf
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec gunicorn --config python:service.gunicorn_conf
 
 test: $(VENV)/dev ## Run every test that needs no cluster
 	$(VENV)/bin/pytest --ignore tests/e2e $(PYTEST)

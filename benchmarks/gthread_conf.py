@@ -1,5 +1,5 @@
 """gunicorn's settings for hellopod's app, with its log, on gunicorn's own worker: what is left of
-service/runtime/gunicorn_conf.py without the runtime."""
+service/gunicorn_conf.py without the runtime."""
 
 import os
 

@@ -55,7 +55,7 @@ GTHREAD = f"--worker-class gthread --threads {THREADS}"
 HELLOPOD = Server(
     "hellopod",
     lambda: sys.executable,
-    "-m gunicorn --config python:service.runtime.gunicorn_conf",
+    "-m gunicorn --config python:service.gunicorn_conf",
     directory=environments.HERE.parent,
     environ={
         "PORT": "{port}",

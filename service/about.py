@@ -13,13 +13,20 @@ bp = Blueprint("about", __name__)
 
 @bp.get("/api/identity")
 def show_identity() -> Response:
-    """Say all that is known about the pod and worker that answer, and how they see the client."""
-    return jsonify(
+    """Say all that is known about the pod and worker that answer, and how they see the client.
+
+    With ?close the connection ends behind it, and the next request may reach another pod: a page
+    cannot ask for that with a header.
+    """
+    response = jsonify(
         **identity.current().as_dict(),
         remote_addr=request.remote_addr,
         scheme=request.scheme,
         host=request.host,
     )
+    if "close" in request.args:
+        response.headers["Connection"] = "close"
+    return response
 
 
 @bp.get("/version")

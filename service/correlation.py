@@ -1,18 +1,13 @@
 """What ties a response to its log records: the request id and the W3C trace context."""
 
-import re
-from secrets import token_hex
 from typing import Any, NamedTuple
 
 from flask import Flask, Response, current_app, request
 
+from service.http1.answers import request_id
+from service.http1.traceparent import TRACEPARENT
+
 TRACE_HEADERS = {"traceparent": "HTTP_TRACEPARENT", "tracestate": "HTTP_TRACESTATE"}
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-# https://www.w3.org/TR/trace-context-1/#traceparent-header: version ff and zero ids are invalid;
-# version 00 ends after the flags, a later one may go on after a dash.
-TRACEPARENT = re.compile(
-    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
-)
 
 
 class Trace(NamedTuple):
@@ -32,12 +27,11 @@ def init_app(app: Flask) -> None:
 
 
 def correlate() -> None:
-    """Take the caller's request id if it is harmless in a log and a header, else make one."""
+    """Have an id for the request, which the runtime has given it already, and its trace."""
     environ = request.environ
-    # A secret is starred and so no id.
-    given = current_app.extensions["config"].conceal(environ.get("HTTP_X_REQUEST_ID", ""))
-    request_id = given if REQUEST_ID.fullmatch(given) else token_hex(16)
-    environ["hellopod.request_id"] = request_id
+    if "hellopod.request_id" not in environ:
+        conceal = current_app.extensions["config"].conceal
+        environ["hellopod.request_id"] = request_id(environ, conceal)
     # The span of this request has set them already, if there is one.
     headers = environ.setdefault("hellopod.trace_headers", incoming_trace_headers(environ))
     environ["hellopod.trace"] = parse_traceparent(headers.get("traceparent", ""))
@@ -70,6 +64,4 @@ def return_request_id(response: Response) -> Response:
 def parse_traceparent(header: str) -> Trace | None:
     """Return the trace context, or None for a header that is missing or malformed."""
     match = TRACEPARENT.fullmatch(header)
-    if match is None or (match[1] == "00" and match[4]):
-        return None
-    return Trace(match[2], match[3])
+    return Trace(match[1], match[2]) if match else None

@@ -1,9 +1,10 @@
 """Errors as problem details (RFC 9457)."""
 
 from flask import Flask, abort, json, request
-from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.wrappers import Response
+
+from service.http1.head import ProtocolError
 
 
 def init_app(app: Flask) -> None:
@@ -12,15 +13,18 @@ def init_app(app: Flask) -> None:
     Flask logs an unhandled exception once, with its traceback, and hands it here as a plain 500.
     """
     app.register_error_handler(HTTPException, problem)
-    app.register_error_handler(ParseException, malformed_body)
+    app.register_error_handler(ProtocolError, unreadable_body)
     app.before_request(refuse_large_body)
 
 
 def problem(error: HTTPException) -> Response:
     """Turn an HTTP error into application/problem+json, with the headers it came with.
 
-    Flask hands over neither redirects nor errors without a code.
+    Flask hands over neither redirects nor errors without a code. Werkzeug calls whatever ends the
+    reading of a body a disconnect; the runtime knows better.
     """
+    if isinstance(error.__context__, ProtocolError):
+        return unreadable_body(error.__context__)
     response: Response = error.get_response()
     response.content_type = "application/problem+json"
     response.data = (
@@ -37,9 +41,9 @@ def problem(error: HTTPException) -> Response:
     return response
 
 
-def malformed_body(error: ParseException) -> Response:
-    """Blame the client for chunks that are none; gunicorn finds out while the app reads."""
-    return problem(BadRequest(str(error)))
+def unreadable_body(error: ProtocolError) -> Response:
+    """Blame the client for a body that does not come whole, as the app finds out while it reads."""
+    return problem(default_exceptions[error.status](str(error)))
 
 
 def refuse_large_body() -> None:

@@ -2,7 +2,7 @@
 
 from flask import Flask, Response
 
-from service.runtime.answers import DEFAULTS
+from service.http1.answers import DEFAULTS
 
 # For HTML alone, be it the body of a redirect: JSON, text and YAML with nosniff run in no browser.
 # A page may use files from where it came; a script or style inside it needs a policy of its own.

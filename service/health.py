@@ -5,7 +5,8 @@ Under gunicorn the runtime answers both before Flask does; this is what they say
 
 from flask import Blueprint, Flask, Response, abort, current_app, jsonify
 
-from service.runtime.state import PodState, Stage
+from service.readiness import not_ready
+from service.state import PodState
 
 bp = Blueprint("health", __name__)
 
@@ -27,11 +28,10 @@ def live() -> Response:
 @bp.get("/readyz")
 def ready() -> Response:
     """Answer once the app is built, unless it is draining, switched off or lacks a dependency."""
-    state: PodState = current_app.extensions["pod_state"]
-    if state.stage != Stage.SERVING:
-        abort(503, "Draining.")
-    if state.switched_off:
-        abort(503, "Switched off.")
-    if missing := current_app.extensions["dependencies"].missing():
-        abort(503, f"Without {', '.join(missing)}.")
+    extensions = current_app.extensions
+    if why := not_ready(extensions["pod_state"], extensions["dependencies"]):
+        missing = why.get("for")
+        abort(
+            503, f"Without {', '.join(missing)}." if missing else f"{why['status']}.".capitalize()
+        )
     return jsonify(status="ready")

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, Response, current_app
 
 from service.config import Config
-from service.runtime.state import Stage
+from service.state import Stage
 
 
 @dataclass(frozen=True, kw_only=True)

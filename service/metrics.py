@@ -11,7 +11,7 @@ from prometheus_client import (
 from prometheus_flask_exporter import PrometheusMetrics
 
 from service import health
-from service.runtime.metrics import render
+from service.exposition import render
 
 PATH = "/metrics"
 VERBS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}

@@ -148,7 +148,7 @@ def test_text_on_a_terminal():
     controller, terminal = pty.openpty()
     command = [sys.executable, "-m", "gunicorn", "--config"]
     process = subprocess.Popen(
-        [*command, "python:service.runtime.gunicorn_conf"],
+        [*command, "python:service.gunicorn_conf"],
         cwd=REPOSITORY,
         env={"PATH": os.environ["PATH"], "PORT": "0", "MANAGEMENT_PORT": "0"},
         stdout=terminal,

@@ -7,17 +7,17 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from service.api import METHODS
-from service.runtime.answers import Answers
-from service.runtime.connection import Phase
-from service.runtime.errors import as_problem
-from service.runtime.health import Health
-from service.runtime.state import Stage
+from service.http1.answers import Answers
+from service.http1.head import NO_REQUEST, ProtocolError
+from service.readiness import not_ready
+from service.runtime.management import Health
+from service.state import Stage
 from service.version import __version__
 from tests.runtime.raw import responses
 
 
-def gunicorn_writes(status):
-    return lambda page: page.sendall(f"HTTP/1.1 {status} Bad Request\r\n".encode())
+def error(status):
+    return Answers("pod-1").error(NO_REQUEST, ProtocolError(status, "x"), "id-1")
 
 
 @pytest.fixture
@@ -94,13 +94,14 @@ def test_errors_are_as_described(contract, client, method, path, arguments, name
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
-        ("Busy", Answers("pod-1").refusal(b"", close=True)),
-        ("RequestTimeout", Answers("pod-1").timeout(b"")),
-        ("BadRequest", as_problem(Answers("pod-1"), b"", ValueError("x"), gunicorn_writes(400))),
-        (
-            "NotImplemented",
-            as_problem(Answers("pod-1"), b"", ValueError("x"), gunicorn_writes(501)),
-        ),
+        ("Busy", Answers("pod-1").refusal(NO_REQUEST, close=True)),
+        ("RequestTimeout", error(408)),
+        ("BadRequest", error(400)),
+        ("ContentTooLarge", error(413)),
+        ("URITooLong", error(414)),
+        ("ExpectationFailed", error(417)),
+        ("HeadersTooLarge", error(431)),
+        ("NotImplemented", error(501)),
     ],
 )
 def test_errors_of_the_runtime_are_as_described(contract, name, answer):
@@ -120,8 +121,7 @@ def test_errors_of_the_runtime_are_as_described(contract, name, answer):
 def test_an_unready_pod_is_as_described(contract, stage, off, missing, words):
     state = SimpleNamespace(stage=stage, switched_off=off)
     dependencies = SimpleNamespace(missing=lambda: missing)
-    app = SimpleNamespace(extensions={"dependencies": dependencies})
-    status, value = Health(SimpleNamespace(state=state, wsgi=app)).ready()
+    status, value = Health(None, 1, lambda: not_ready(state, dependencies)).ready()
 
     assert (status, value["status"]) == (503, words)
     schema = contract["components"]["responses"]["NotReady"]["content"]["application/json"]
@@ -129,10 +129,9 @@ def test_an_unready_pod_is_as_described(contract, stage, off, missing, words):
 
 
 def test_a_stuck_pod_is_as_described(contract):
-    stuck = SimpleNamespace(sock=SimpleNamespace(parked_at=None, progress=0.0))
-    main = SimpleNamespace(held={Phase.ACTIVE: [stuck]})
-    worker = SimpleNamespace(main=main, config=SimpleNamespace(handler_timeout=0.1))
-    status, value = Health(worker).live()
+    stuck = SimpleNamespace(parked_at=None, progress=0.0)
+    port = SimpleNamespace(clients=lambda: [stuck])
+    status, value = Health(port, 0.1, dict).live()
 
     assert status == 503
     schema = contract["components"]["responses"]["NotLive"]["content"]["application/json"]

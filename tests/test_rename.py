@@ -14,7 +14,9 @@ LEFT_OUT = (
     "--ignore=tests/e2e",
     "--ignore=tests/browser",
     "--ignore=tests/fuzz",
+    "--ignore=tests/process",
     "--ignore=tests/runtime",
+    "--ignore=tests/timing",
     "--ignore=tests/test_smoke.py",
     "--ignore=tests/test_tune.py",
     "--ignore=tests/test_rename.py",
@@ -26,7 +28,6 @@ LEFT_OUT = (
 )
 INCLUDED = (
     "tests/runtime/test_gunicorn_conf.py",
-    "tests/runtime/test_framing.py",
     "tests/runtime/test_management.py::test_endpoints",
     "tests/test_smoke.py::test_needs_nothing_but_http",
 )

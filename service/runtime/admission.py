@@ -74,15 +74,17 @@ class Admission:
     def park(self, connection: Any, now: float) -> Any | None:
         """Give the slot back for as long as the client keeps its thread waiting."""
         with self._lock:
-            self.gate.leave(connection, now)
+            if connection in self.gate.running:  # else it has given it back already
+                self.gate.leave(connection, now)
             self.parked += 1
             return self._next(now)
 
-    def unpark(self, connection: Any, now: float) -> None:
+    def unpark(self, connection: Any, now: float, has_slot: bool = True) -> None:
         """Go on at once: the app is in the middle of something. The limit is exceeded meanwhile."""
         with self._lock:
             self.parked -= 1
-            self.gate.enter(connection, now)
+            if has_slot:
+                self.gate.enter(connection, now)
 
     def take_expired(self, now: float) -> list[Any]:
         """Remove those that have waited for too long."""

@@ -1,119 +1,140 @@
-"""One client connection, as the event loop knows it and as gunicorn reads requests from it."""
+"""One client connection, and everything that can happen to it."""
 
+import contextlib
 import random
 import socket
 import time
-from enum import Enum
-from functools import cached_property
-from typing import Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
-from service.runtime.client_socket import ClientSocket
+from service.http1.body import NO_BODY, Body
+from service.http1.head import NO_REQUEST, HeadReader, ProtocolError, Request
+from service.http1.wsgi import connection_environ, request_environ
 from service.runtime.computing import CpuMeter
-from service.runtime.framing import Frame
-from service.runtime.request import PodParser, PodRequest
 
-# Bytes; most requests in one call, and whole records of TLS (see TlsSocket).
-READ_SIZE = 16384
+if TYPE_CHECKING:
+    from service.runtime.port import Port
+
+READ_SIZE = 16384  # bytes: most requests in one call, and whole records of TLS (see TlsSocket)
+BUFFERED = 65536  # bytes of a body that are read before it takes a thread to do so
+READ_AHEAD = 4 << 20  # bytes: about what a socket holds
 
 
-class Phase(Enum):
-    """What a connection is doing; the event loop holds it accordingly."""
+class Phase(StrEnum):
+    """What a connection is doing; its port holds it accordingly."""
 
     HANDSHAKE = "client and server agree on TLS"
     IDLE = "between requests, or before the first"
     READING = "part of a request is there"
-    WAITING = "a whole request waits for a slot"
+    WAITING = "a request waits for a slot, or for a place among the uploads"
     ACTIVE = "a thread has it"
+    SERVED = "the thread is done with it, and the event loop has not taken it back yet"
+    SKIPPING = "the answer is out; the rest of a body that the app did not want is to come"
     FLUSHING = "the event loop sends the rest of an answer of its own"
     LINGERING = "our side is closed; waiting for theirs, so that they get the last answer whole"
     CLOSED = "closed"
 
 
+# What may follow each. ACTIVE ends with what the thread says, whatever the client does.
+FOLLOWING = {
+    Phase.HANDSHAKE: {Phase.IDLE, Phase.FLUSHING, Phase.LINGERING, Phase.CLOSED},
+    Phase.IDLE: set(Phase) - {Phase.HANDSHAKE, Phase.SERVED, Phase.SKIPPING},
+    Phase.READING: set(Phase) - {Phase.HANDSHAKE, Phase.SERVED, Phase.SKIPPING},
+    Phase.WAITING: {Phase.ACTIVE, Phase.IDLE, Phase.FLUSHING, Phase.LINGERING, Phase.CLOSED},
+    Phase.ACTIVE: {Phase.SERVED},
+    Phase.SERVED: {Phase.IDLE, Phase.SKIPPING, Phase.FLUSHING, Phase.LINGERING, Phase.CLOSED},
+    Phase.SKIPPING: {Phase.IDLE, Phase.CLOSED},
+    Phase.FLUSHING: {Phase.IDLE, Phase.LINGERING, Phase.CLOSED},
+    Phase.LINGERING: {Phase.LINGERING, Phase.CLOSED},  # again when something came
+    Phase.CLOSED: set(),
+}
+
+
 class Connection:
-    """The attributes that ThreadWorker.handle() expects of its TConn, and ours."""
+    """A socket, what has come over it, and the request that is being dealt with.
 
-    initialized = True  # nothing left to do in a thread before the parser runs
-    data_ready = True
-    is_http2 = False
+    It belongs to the event loop, but while it is ACTIVE to the thread that has it.
+    """
 
-    def __init__(
-        self, worker: Any, port: Any, raw: socket.socket, client: Any, server: Any
-    ) -> None:
-        raw.setblocking(False)  # and so it stays: ClientSocket waits by itself
+    def __init__(self, port: "Port", raw: socket.socket, address: Any) -> None:
+        raw.setblocking(False)  # and so it stays: Client waits by itself
         self.port = port
         self.raw = raw
-        self.client = client
-        self.server = server
-        self.cfg = worker.cfg
-        self.phase = Phase.IDLE
+        self.address = address  # of the client
+        self.phase = Phase.HANDSHAKE if port.certificate else Phase.IDLE
+        self.since = 0.0  # when that began
         self.watched = 0  # selector events it is registered for
-        self.buffer = bytearray()
-        self.request = b""  # the beginning of the present request, for answers to it
+        self.buffer = bytearray()  # what came and belongs to no request yet
+        self.heads = HeadReader(port.limits)
+        self.request = NO_REQUEST  # the present one, once its head is there
+        self.body = NO_BODY
+        self.error: ProtocolError | None = None  # what is wrong with it
         self.out: bytes | memoryview = b""  # what the event loop has yet to send
-        self.frame = Frame(worker.cfg.limit_request_line, worker.buffer_limit)
-        self.since = 0.0  # when the present phase began
         self.began = 0.0  # when the first byte of the present request came
         self.arrived = 0.0  # when the present request was there, as far as it is buffered
-        self.continued = False  # 100 Continue has been sent
         self.discarded = 0  # bytes read while lingering
         self.keep = False  # whether the connection outlives the present answer
         # When its client is to connect again: not all that came at once, so with gRPC's jitter.
         self.expires = time.monotonic() + port.max_age * random.uniform(0.9, 1.1)  # noqa: S311
-        self._worker = worker
+        self._common: dict[str, Any] = {}  # to all its requests' environs
+        self.meter = CpuMeter()
 
-    # Most of the refused never need these.
+    def environ(self, request: Request) -> dict[str, Any]:
+        """Return the environ of a request, but for the body."""
+        if not self._common:
+            scheme = "https" if self.port.certificate else "http"
+            self._common = connection_environ(self.address, self.port.address, scheme)
+        return request_environ(self._common, request)
 
-    @cached_property
-    def meter(self) -> CpuMeter:
-        """CPU time of the present request."""
-        return CpuMeter()
+    def read_head(self) -> None:
+        """Take the next request's head from the buffer, if it is there; raises ProtocolError."""
+        if (request := self.heads.read(self.buffer)) is not None:
+            self.request = request
+            self.body = NO_BODY if request.length == 0 else Body(request, self.port.limits)
 
-    @cached_property
-    def sock(self) -> ClientSocket:
-        """The socket for gunicorn and the app."""
-        return ClientSocket(self, self._worker)
+    def read_ahead(self) -> None:
+        """Take what has come of the body meanwhile, without waiting; in a thread."""
+        body, most = self.body, min(self.port.limits.body, READ_AHEAD) + BUFFERED
+        with contextlib.suppress(BlockingIOError):
+            while not body.complete and body.size < most:
+                if not (data := self.raw.recv(READ_SIZE)):
+                    body.end()
+                self.buffer += data
+                body.feed(self.buffer)
 
-    @cached_property
-    def parser(self) -> PodParser:
-        """gunicorn's parser, which follows the connection from request to request."""
-        parser = PodParser(self.cfg, self.sock, self.client)
-        parser.unreader.mxchunk = READ_SIZE
-        return parser
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the request has been read."""
+        return self.body.complete and self.request is not NO_REQUEST
 
-    def init(self) -> None:
-        """Nothing: see initialized."""
+    def next_request(self) -> None:
+        """Forget the last request; what came behind it is in the buffer."""
+        self.request, self.body, self.error = NO_REQUEST, NO_BODY, None
 
-    def parse_head(self) -> PodRequest:
-        """Return the request for an answer of the event loop's own; raises ParseException."""
-        request: PodRequest = next(PodParser(self.cfg, [bytes(self.buffer)], self.client))
-        return request
+    def has_left(self) -> bool:
+        """Whether the client has closed its side, and no next request is there either."""
+        try:
+            self.buffer += b"" if self.buffer else self.raw.recv(READ_SIZE)
+        except OSError as error:
+            return not isinstance(error, BlockingIOError)
+        return not self.buffer
 
-    def hand_to_parser(self) -> None:
-        """Let gunicorn's parser begin with what the event loop has read."""
-        self.request = bytes(self.buffer)
-        self.buffer.clear()
-        self.parser.unreader.unread(self.request)
+    def closes(self) -> bool:
+        """Whether the client is to connect again for its next request.
 
-    def next_request(self, rest: bytes | bytearray) -> None:
-        """Forget the last request; `rest` is what came behind it."""
-        self.buffer = bytearray(rest)
-        self.frame = Frame(self.frame.line_limit, self.frame.limit)
-        self.continued = False
-        self.request = b""
-
-    def closing(self) -> bool:
-        """Whether the client is to connect again for its next request."""
-        old = time.monotonic() > self.expires and not self.pipelined()
-        return old or bool(self._worker.closing())
-
-    def pipelined(self) -> bool:
-        """Whether the next request is there already, and would go unanswered."""
-        return 0 <= self.frame.end < len(self.request or self.buffer)
+        Not if that is here already: it would go unanswered.
+        """
+        if self.port.leaving() or time.monotonic() < self.expires:
+            return self.port.leaving()
+        if self.is_whole and not self.buffer:
+            self.has_left()
+        return not self.buffer
 
     def is_reusable(self) -> bool:
-        """Whether another request may follow an answer of the event loop's own.
-
-        All of this one must be in the buffer, and no doubt where the next one starts.
-        """
-        whole = self.frame.reusable and 0 <= self.frame.end <= len(self.buffer)
-        return whole and not self.closing()
+        """Whether another request may follow the answer to this one."""
+        return (
+            self.request.keep_alive
+            and self.error is None
+            and self.body.is_skippable
+            and not self.closes()
+        )

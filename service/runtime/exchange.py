@@ -1,157 +1,292 @@
-"""Request and response on one connection, without ever blocking: the event loop's part of it."""
+"""Requests and answers on connections, as far as the event loop reads and writes them itself.
 
+It never blocks: what cannot be done now goes on when the poller says so.
+"""
+
+import contextlib
+import logging
 import selectors
+import socket
+import time
 from collections import deque
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
-from service.runtime.closing import Closing
-from service.runtime.connection import READ_SIZE, Connection, Phase
-from service.runtime.framing import State
+from service.http1.answers import Answered, Answers, request_id
+from service.http1.body import TooLarge
+from service.http1.head import NO_REQUEST, IncompleteBody, ProtocolError, unreadable
+from service.runtime.client import CONTINUE
+from service.runtime.connection import BUFFERED, READ_SIZE, Connection, Phase
+from service.runtime.metrics import RuntimeMetrics
+from service.tls.socket import PlainRequest, TlsSocket
+
+log = logging.getLogger(__name__)
+
+# What is discarded behind an answer that did not wait for the whole request. Many clients do not
+# read before they have written: closed earlier, they would see a broken pipe and no answer.
+MOST_DISCARDED = 8 << 20  # bytes
+BUFFERED_WAITING = 262144  # bytes of an upload that are read while it waits for a place
+LONGEST_LINGER = 10.0  # seconds from the answer, however much is still coming
+# Seconds of a turn, and one handshake more. Each costs 0.3 ms with an EC key (P-256), and 1 ms with
+# one of RSA (2048): a client that only wants many of them must not keep others waiting.
+HANDSHAKES = 0.005
 
 
-class Exchange(Closing):
-    """Reads requests whole, and sends the event loop's own answers.
+class Exchange:
+    """Reads requests, and sends the answers that no app makes.
 
-    The worker says what to do with a request: on_request and the methods after it.
+    `on_request` is told of each request that is there: whole, or as much of a large one as is
+    buffered, or with `error`, which says what is wrong with it. `access` writes the access log.
     """
 
-    log: Any  # of gunicorn's worker
+    def __init__(
+        self, answers: Answers, metrics: RuntimeMetrics, access: Callable[..., None]
+    ) -> None:
+        self.answers = answers
+        self.metrics = metrics
+        self.access = access
+        self.on_request: Callable[[Connection], None] = self.reject
+        self.pipelined: deque[Connection] = deque()  # with a next request in the buffer already
+        self.shaking = 0.0  # seconds that handshakes took in this turn
+        # What an event means in each phase; in the others it is for later.
+        self._steps = {
+            Phase.HANDSHAKE: self._shake_hands,
+            Phase.IDLE: self._read,
+            Phase.READING: self._read,
+            Phase.WAITING: self._read,
+            Phase.SKIPPING: self._skip,
+            Phase.FLUSHING: self._flush,
+            Phase.LINGERING: self._discard,
+        }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.leftover: deque[Connection] = deque()  # with a next request in the buffer already
-
-    def on_request(self, connection: Connection) -> None:
-        """Deal with a request in connection.buffer, or the beginning of a large one."""
-        raise NotImplementedError
-
-    def on_slow_request(self, connection: Connection) -> None:
-        """Deal with a request that did not arrive in time."""
-        raise NotImplementedError
-
-    def on_broken_request(self, connection: Connection) -> None:
-        """Deal with a request that ended before its body did."""
-        raise NotImplementedError
-
-    def shake_hands(self, connection: Connection) -> None:
-        """Go on with agreeing on TLS."""
-        raise NotImplementedError
-
-    def guard(self, action: Any, connection: Connection, *args: Any) -> None:
+    def guard(self, action: Callable[..., None], connection: Connection, *args: Any) -> None:
         """Run an action; whatever goes wrong costs this connection and not the worker."""
         try:
             action(connection, *args)
         except OSError:
             self.close(connection)
         except Exception:
-            self.log.exception("closing a connection")
+            log.exception("closing a connection")
             self.close(connection)
 
-    def on_event(self, connection: Connection, mask: int) -> None:
+    def on_event(self, connection: Connection) -> None:
         """Go on with a connection that can be read or written."""
         if not connection.watched:
             # Reported before the next request was found in the buffer: to read on now could find
             # the end of the stream, and close with that request unanswered.
             return
-        if connection.phase in (Phase.IDLE, Phase.READING):
-            self.read(connection)
-        elif connection.phase is Phase.FLUSHING:
-            self.flush(connection)
-        elif connection.phase is Phase.LINGERING:
-            self.discard(connection)
-        elif connection.phase is Phase.HANDSHAKE:
-            self.shake_hands(connection)
-        else:  # being served: what the client sends now is for later
+        step = self._steps.get(connection.phase)
+        if step and not (connection.phase is Phase.WAITING and connection.is_whole):
+            step(connection)
+        else:
             connection.port.watch(connection, 0)
 
-    def read(self, connection: Connection) -> None:
+    def greet(self, connection: Connection) -> None:
+        """Begin with a new connection."""
+        connection.port.hold(connection)
+        if connection.phase is Phase.HANDSHAKE:
+            connection.port.watch(connection, selectors.EVENT_READ)
+        else:
+            self._read(connection)  # the request is often there already
+
+    def _shake_hands(self, connection: Connection) -> None:
+        """Go on with a handshake; the first request may be there with its end."""
+        if self.shaking > HANDSHAKES:
+            return  # the poller will say again that something is there
+        started = time.monotonic()
+        raw = connection.raw
+        if not isinstance(raw, TlsSocket):
+            raw = connection.raw = connection.port.wrap(raw)
+        try:
+            events = raw.handshake()
+        except PlainRequest:
+            connection.raw = raw.as_plain()
+            self.fail(connection, ProtocolError(400, "This port speaks HTTPS."))
+            return
+        except OSError as error:
+            log.debug("no TLS with %s: %s", connection.address, error)
+            raise
+        finally:
+            self.shaking += time.monotonic() - started
+        if events:
+            connection.port.watch(connection, events)
+        else:
+            connection.port.move(connection, Phase.IDLE)
+            self._read(connection)
+
+    def _read(self, connection: Connection) -> None:
         """Take what is there of a request."""
         try:
             data = connection.raw.recv(READ_SIZE)
         except BlockingIOError:
             connection.port.watch(connection, selectors.EVENT_READ)
             return
-        if not data:
-            self.on_end(connection)
+        if data:
+            connection.buffer += data
+            self.advance(connection)
+        elif connection.request is not NO_REQUEST:  # half a body; half a head is nothing
+            self.fail(connection, IncompleteBody())
+        else:
+            self.close(connection)
+
+    def advance(self, connection: Connection) -> None:
+        """Look how much of a request is in the buffer."""
+        if connection.phase is Phase.CLOSED:
             return
-        connection.buffer += data
         if connection.phase is Phase.IDLE:
             if drop_blank(connection.buffer):
                 connection.port.watch(connection, selectors.EVENT_READ)
                 return
-            self.begin(connection)
-        self.advance(connection)
-
-    def begin(self, connection: Connection) -> None:
-        """Note that a request has begun."""
-        connection.port.move(connection, Phase.READING)
-        connection.began = connection.since
-
-    def advance(self, connection: Connection) -> None:
-        """Look how much of a request is in the buffer."""
-        if connection.phase is not Phase.READING:
+            connection.began = time.monotonic()
+        try:
+            ready = self._parse(connection)
+        except ProtocolError as error:
+            self.fail(connection, error)
             return
-        state = connection.frame.look(connection.buffer)
-        if state in (State.COMPLETE, State.LARGE):
+        if ready:
+            connection.arrived = time.monotonic()
             self.on_request(connection)
             return
-        if state is State.CONTINUE and not connection.continued:
-            connection.continued = True
-            connection.raw.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if connection.phase is Phase.IDLE:
+            connection.port.move(connection, Phase.READING)
         connection.port.watch(connection, selectors.EVENT_READ)
 
-    def on_end(self, connection: Connection) -> None:
-        """Answer half a body, which the app may not see, with 400; half a head is nothing."""
-        if connection.frame.head_end >= 0:
-            self.on_broken_request(connection)
-        else:
-            self.close(connection)
+    def _parse(self, connection: Connection) -> bool:
+        """Read on in the buffer; returns whether the request can be dealt with."""
+        if connection.request is NO_REQUEST:
+            connection.read_head()
+        request, body = connection.request, connection.body
+        if request is NO_REQUEST or body.complete:
+            return request is not NO_REQUEST
+        large = request.length is not None and request.length > BUFFERED
+        if connection.port.unread_bodies and (large or request.length is None):
+            return True
+        body.feed(connection.buffer)
+        if body.too_large:
+            raise TooLarge(connection.port.limits)
+        if body.expects_continue and not (large or body.complete):
+            body.expects_continue = False
+            connection.raw.send(CONTINUE)
+        # A large one needs a thread to read it, which also sends 100 Continue. While it waits for a
+        # place among the uploads, so much of it is read here.
+        most = BUFFERED_WAITING if connection.phase is Phase.WAITING else 0 if large else BUFFERED
+        return body.complete or len(body.data) >= most
+
+    def fail(self, connection: Connection, error: ProtocolError) -> None:
+        """Deal with a request that gets an error."""
+        connection.error = error
+        connection.arrived = time.monotonic()
+        self.on_request(connection)
+
+    def reject(self, connection: Connection) -> None:
+        """Answer a request that has an error, and log it as any other."""
+        error = connection.error or ProtocolError(500, "")
+        request = connection.request
+        if request is NO_REQUEST:
+            request = unreadable(connection.heads.head)
+        identity = request_id(request.fields, self.answers.conceal)
+        answer = self.answers.error(request, error, identity)
+        self.metrics.count_answer(error.status)
+        environ = connection.environ(request) | {"hellopod.request_id": identity}
+        took = timedelta(seconds=connection.arrived - (connection.began or connection.arrived))
+        self.access(Answered(answer), request, environ, took)
+        self.answer(connection, answer, keep=False)
 
     def answer(self, connection: Connection, answer: bytes, keep: bool) -> None:
-        """Send a response to the request at the start of the buffer."""
+        """Send a response to the present request."""
         connection.keep = keep
         connection.out = memoryview(answer)
-        self.flush(connection)
+        self._flush(connection)
 
-    def flush(self, connection: Connection) -> None:
+    def _flush(self, connection: Connection) -> None:
         """Send what is left; then wait for the next request or for the end."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             connection.out = connection.out[connection.raw.send(connection.out) :]
-        except BlockingIOError:
-            pass
         if connection.out:
             if connection.phase is not Phase.FLUSHING:
                 connection.port.move(connection, Phase.FLUSHING)
             connection.port.watch(connection, selectors.EVENT_WRITE)
         elif connection.keep:
-            self.reuse(connection, connection.buffer[connection.frame.end :])
+            self._reuse(connection)
         else:
             self.linger(connection)
 
-    def reuse(self, connection: Connection, rest: bytes | bytearray) -> None:
-        """Wait for the next request, which `rest` may hold the beginning of."""
-        connection.next_request(rest)
+    def _reuse(self, connection: Connection) -> None:
+        """Wait for the next request, which the buffer may hold the beginning of."""
+        connection.next_request()
         connection.port.move(connection, Phase.IDLE)
         blank = drop_blank(connection.buffer)
         if not blank:
-            self.begin(connection)
-            self.leftover.append(connection)
+            self.pipelined.append(connection)
         # What comes behind the next request can wait, or somebody fills the memory with it.
         connection.port.watch(connection, selectors.EVENT_READ if blank else 0)
 
-    def follow(self, connection: Connection, rest: bytes) -> None:
-        """As reuse, behind a thread.
+    def follow(self, connection: Connection) -> None:
+        """Go on behind a thread.
 
         A client that is not watched has sent its next request meanwhile, as a busy one does: it is
-        read at once. Two system calls and a turn of the loop less, 4 % of a small request's
-        instructions.
+        read at once. Two system calls and a turn of the loop less.
         """
-        if rest or connection.watched:
-            self.reuse(connection, rest)
+        if not connection.is_whole:
+            connection.port.move(connection, Phase.SKIPPING)
+            connection.port.watch(connection, selectors.EVENT_READ)
+        elif connection.buffer or connection.watched:
+            self._reuse(connection)
+        else:
+            connection.next_request()
+            connection.port.move(connection, Phase.IDLE)
+            connection.port.watch(connection, selectors.EVENT_READ)
+            self._read(connection)
+
+    def _skip(self, connection: Connection) -> None:
+        """Read on to the end of a body that the app did not want; the next request follows it."""
+        body, data = connection.body, connection.raw.recv(READ_SIZE)
+        connection.buffer += data
+        body.feed(connection.buffer)
+        body.data.clear()
+        if body.complete:
+            self._reuse(connection)
+        elif not data or body.too_large:
+            self.close(connection)
+
+    def linger(self, connection: Connection) -> None:
+        """Close our side, and theirs when they have (RFC 9112 section 9.6).
+
+        Nothing can get lost with a client that has said that it sends no more: close at once. Under
+        TLS it always sends more, which is that it closes.
+        """
+        last = connection.is_whole and not connection.request.keep_alive
+        if last and not (connection.error or connection.port.certificate):
+            self.close(connection)
             return
-        connection.next_request(rest)
-        connection.port.move(connection, Phase.IDLE)
-        self.read(connection)
+        connection.raw.shutdown(socket.SHUT_WR)
+        connection.port.move(connection, Phase.LINGERING)
+        connection.port.watch(connection, selectors.EVENT_READ)
+
+    def _discard(self, connection: Connection) -> None:
+        """Read what nobody wants any more, up to the client's end or a bound."""
+        try:
+            data = connection.raw.recv(READ_SIZE)
+        except BlockingIOError:  # a thread has read it since the event
+            return
+        connection.discarded += len(data)
+        late = time.monotonic() - connection.arrived > LONGEST_LINGER
+        if not data or late or connection.discarded > MOST_DISCARDED:
+            self.close(connection)
+        else:
+            connection.port.move(connection, Phase.LINGERING)
+
+    def close(self, connection: Connection) -> None:
+        """Close at once. A child process of the app may have the socket, too: say so, therefore."""
+        if connection.phase is Phase.CLOSED:
+            return
+        connection.port.watch(connection, 0)
+        if connection.phase is not Phase.LINGERING:
+            with contextlib.suppress(OSError):
+                connection.raw.shutdown(socket.SHUT_WR)
+        connection.port.move(connection, Phase.CLOSED)
+        connection.raw.close()
 
 
 def drop_blank(buffer: bytearray) -> bool:

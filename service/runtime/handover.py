@@ -1,13 +1,11 @@
-"""Work for the threads of a pool: whoever is at work already takes it first."""
+"""Work for the threads of a pool: one that is at work already takes it first."""
 
 import threading
 from collections import deque
-from typing import Generic, TypeVar
-
-Work = TypeVar("Work")
+from typing import Any
 
 
-class Handover(Generic[Work]):
+class Handover:
     """Like queue.SimpleQueue, but sparing with wake-ups: each costs two switches between threads.
 
     Before Python 3.13 that one wakes another thread whenever one takes something, which in vain
@@ -20,17 +18,17 @@ class Handover(Generic[Work]):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._left: deque[Work] = deque()
+        self._left: deque[Any] = deque()
         self._idle: list[threading.Lock] = []  # each held until its thread is woken
         self._waking = False  # a thread was woken that has not looked yet
 
-    def put(self, work: Work) -> None:
+    def put(self, work: Any) -> None:
         """Add work. Not for signal handlers, which may interrupt a thread that has the lock."""
         with self._lock:
             self._left.append(work)
             self._wake()
 
-    def get(self) -> Work:
+    def get(self) -> Any:
         """Take the oldest work, or wait for some."""
         bell = None
         while True:

@@ -1,11 +1,16 @@
 """The event loop: waits, accepts, hands out events, and watches deadlines."""
 
+import os
 import random
+import selectors
 import time
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
+from service.http1.head import ProtocolError
 from service.runtime.connection import Connection, Phase
-from service.runtime.handshake import Handshake
+from service.runtime.exchange import Exchange
 from service.runtime.port import Port
 
 ACCEPT_AT_ONCE = 128  # connections before the loop looks at anything else
@@ -14,60 +19,109 @@ EVENTS_BETWEEN = 32  # events before it looks at the management port
 LINGER = 2.0  # seconds to wait for the client to close, as gunicorn
 FLUSH_TIMEOUT = 5.0  # seconds for an answer of the loop's own, which fits any socket buffer
 EXPIRE_BEAT = 0.01  # seconds at least between two looks at the deadlines
-QUEUE_BEAT = 0.01  # seconds between two looks at a queue: a tenth of a delay that anybody notices
 RETRY = 1.0  # seconds until it accepts again after the kernel had nothing left to give
 
 
-class EventLoop(Handshake):
-    """Never blocks but to wait for the next event."""
+class EventLoop:
+    """Never blocks but to wait for the next event. `pipe` is what wakes it: its two descriptors."""
 
-    config: Any
-    main: Port
-    management: Port
-    idle_timeout: float  # seconds
-    read_timeout: float  # seconds
-    longest_sleep = 1.0  # seconds: gunicorn's heartbeat
-    expire_at = 0.0  # when to look at the deadlines; 0 if they have moved
-    taking: bool  # new connections
+    def __init__(
+        self,
+        main: Port,
+        management: Port,
+        exchange: Exchange,
+        pipe: tuple[int, int],
+        idle_timeout: float,
+        read_timeout: float,
+    ) -> None:
+        self.main = main
+        self.management = management
+        self.exchange = exchange
+        self.idle_timeout = idle_timeout  # seconds
+        self.read_timeout = read_timeout  # seconds
+        self.longest_sleep = 1.0  # seconds: gunicorn's heartbeat
+        self.taking = True  # new connections
+        self.expire_at = 0.0  # when to look at the deadlines; 0 if they have moved
+        self._calls: deque[Callable[[], Any]] = deque()  # for the next turn
+        self._served: deque[Connection] = deque()  # to be taken back
+        self._pipe = pipe
+        main.poller.register(pipe[0], selectors.EVENT_READ, self._drain_pipe)
+        main.poller.register(management.poller, selectors.EVENT_READ, self.serve_management)
 
-    def take_back(self) -> None:
-        """Go on with the connections that threads are done with."""
-        raise NotImplementedError
+    def call_soon(self, call: Callable[[], Any]) -> None:
+        """Have a call made in the event loop, and end its sleep. Any thread may call this."""
+        self._calls.append(call)
+        self.wake()
 
-    def turn(self) -> None:
-        """Wait for something to happen and deal with it, or with as much of it as is its share."""
-        self.shaking = 0.0
-        self.take_back()  # for what they sent meanwhile there will be no event: see on_event
-        events = self.main.poller.select(0 if self.leftover else self.sleep_time())
+    def wake(self) -> None:
+        """End the event loop's sleep; its turn does the rest. Any thread may call this."""
+        try:
+            os.write(self._pipe[1], b".")
+        except BlockingIOError:
+            pass  # so full that it will wake up
+
+    def _drain_pipe(self) -> None:
+        os.read(self._pipe[0], 4096)
+
+    def turn(self, most: float) -> None:
+        """Wait for something to happen, for so many seconds at most, and deal with it."""
+        exchange = self.exchange
+        exchange.shaking = 0.0
+        self.take_back()  # for what clients sent meanwhile there will be no event: see on_event
+        sleep = min(most, max(0.0, self.expire_at - time.monotonic()))
+        events = self.main.poller.select(0 if exchange.pipelined or self._calls else sleep)
         self.take_back()  # the event may be about one of these
-        for number in range(min(len(self.leftover), EVENTS_AT_ONCE)):
-            self.between(number)
-            self.guard(self.advance, self.leftover.popleft())
+        for number in range(min(len(exchange.pipelined), EVENTS_AT_ONCE)):
+            self._between(number)
+            exchange.guard(exchange.advance, exchange.pipelined.popleft())
         if len(events) > EVENTS_AT_ONCE:
             # From anywhere in the row, because epoll's is the same each time.
             start = random.randrange(len(events))  # noqa: S311
             events = (events[start:] + events[:start])[:EVENTS_AT_ONCE]
-        for number, (key, mask) in enumerate(events):
-            self.between(number)
-            self.dispatch(self.main, key.data, mask)
+        for number, (key, _) in enumerate(events):
+            self._between(number)
+            self._dispatch(self.main, key.data)
         # At each turn, two or three a request, it took 6 % of a small request's instructions.
         if time.monotonic() >= self.expire_at:
             self.expire()
 
-    def between(self, number: int) -> None:
+    def give_back(self, connection: Connection) -> None:
+        """Leave a connection to take_back(), and wake the event loop if anybody waits for that.
+
+        Mostly nobody does, and the next request wakes it as well, or it wakes by itself within
+        longest_sleep. Half the switches between threads. Any thread may call this.
+        """
+        quiet = connection.keep and not connection.buffer
+        self._served.append(connection)
+        # Looked at last: on_event() may end the watch, but only before a take_back().
+        if not (quiet and connection.watched):
+            self.wake()
+
+    def take_back(self) -> None:
+        """Go on with the connections that threads are done with, and make the calls.
+
+        Only with those that are there now: while it reads from one, others are done again.
+        """
+        for _ in range(len(self._calls)):
+            self._calls.popleft()()
+        for _ in range(len(self._served)):
+            connection = self._served.popleft()
+            after = self.exchange.follow if connection.keep else self.exchange.linger
+            self.exchange.guard(after, connection)
+
+    def _between(self, number: int) -> None:
         """Keep no probe waiting for a long row of events."""
         if number % EVENTS_BETWEEN == EVENTS_BETWEEN - 1:
             self.serve_management()
 
-    def serve_management(self, _descriptor: int = 0) -> None:
+    def serve_management(self) -> None:
         """Serve whatever waits on the management port."""
-        for key, mask in self.management.poller.select(0):
-            self.dispatch(self.management, key.data, mask)
+        for key, _ in self.management.poller.select(0):
+            self._dispatch(self.management, key.data)
 
-    def dispatch(self, port: Port, data: Any, mask: int) -> None:
-        """Deal with one event."""
+    def _dispatch(self, port: Port, data: Any) -> None:
         if isinstance(data, Connection):
-            self.guard(self.on_event, data, mask)
+            self.exchange.guard(self.exchange.on_event, data)
         elif callable(data):
             data()
         else:
@@ -75,31 +129,26 @@ class EventLoop(Handshake):
 
     def accept(self, port: Port, listener: Any) -> bool:
         """Take new connections, at the expense of idle ones if need be; False if more may wait."""
-        accept, address = port.sources[listener]
+        accept = port.accepts[listener]
         for _ in range(ACCEPT_AT_ONCE):
             if not port.has_room():
-                self.pause(port)
+                self._pause(port)
                 return True
             try:
-                raw, client = accept()
+                raw, address = accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return True
             except OSError:  # out of file descriptors or memory: later, when some have closed
                 port.resume_at = time.monotonic() + RETRY
-                self.pause(port)
+                self._pause(port)
                 return True
             if port.count() >= port.limit and (expendable := port.expendable()):
                 self.give_up(expendable)
-                self.close(expendable)  # no lingering: its place is taken
-            connection = Connection(self, port, raw, client, address)
-            if port.certificate:
-                self.guard(self.greet, connection)
-                continue
-            port.move(connection, Phase.IDLE)
-            self.guard(self.read, connection)  # the request is often there already
+                self.exchange.close(expendable)  # no lingering: its place is taken
+            self.exchange.guard(self.exchange.greet, Connection(port, raw, address))
         return False
 
-    def pause(self, port: Port) -> None:
+    def _pause(self, port: Port) -> None:
         """Leave new connections to the kernel until expire() finds room."""
         port.accept(False)
         self.expire_at = 0.0
@@ -107,9 +156,10 @@ class EventLoop(Handshake):
     def give_up(self, connection: Connection) -> None:
         """Close a connection that has had its time; half a request gets an answer."""
         if connection.phase is Phase.READING:
-            self.guard(self.on_slow_request, connection)
+            late = ProtocolError(408, "The request did not arrive in time.")
+            self.exchange.guard(self.exchange.fail, connection, late)
         else:
-            self.close(connection)
+            self.exchange.close(connection)
 
     def expire(self) -> None:
         """Close what has reached its deadline, and note when the next one is, at the earliest."""
@@ -122,24 +172,20 @@ class EventLoop(Handshake):
                     port.accept(True)
                 else:
                     following = now
-            for phase, seconds in self.timeouts():
+            for phase, seconds in self._timeouts():
                 while connection := port.oldest(phase, now - seconds):
                     self.give_up(connection)
                 first = next(iter(port.held[phase]), None)
                 following = min(following, (first.since if first else now) + seconds)
         self.expire_at = max(following, now + EXPIRE_BEAT)
 
-    def timeouts(self) -> tuple[tuple[Phase, float], ...]:
+    def _timeouts(self) -> tuple[tuple[Phase, float], ...]:
         """How many seconds a connection may be in a phase."""
         return (
             (Phase.HANDSHAKE, self.read_timeout if self.taking else self.idle_timeout),
             (Phase.IDLE, self.idle_timeout),
             (Phase.READING, self.read_timeout),
+            (Phase.SKIPPING, self.read_timeout),
             (Phase.FLUSHING, FLUSH_TIMEOUT),
             (Phase.LINGERING, LINGER),
         )
-
-    def sleep_time(self) -> float:
-        """Seconds until there is something to do whatever clients do."""
-        seconds = max(0.0, self.expire_at - time.monotonic())
-        return min(seconds, QUEUE_BEAT) if self.main.held[Phase.WAITING] else seconds

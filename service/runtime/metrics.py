@@ -1,110 +1,101 @@
 """The runtime's own metrics: what no exporter inside the app can see."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.openmetrics import exposition as openmetrics
-from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header, parse_options_header
 
-from service.runtime.head import trace_id
-from service.runtime.state import Stage
+from service.http1.answers import REASONS
+from service.http1.head import Request
+from service.http1.traceparent import TRACEPARENT
 
-OPENMETRICS = "application/openmetrics-text"
 # From a free slot to the longest wait that QUEUE_TIMEOUT allows by default, in seconds.
 QUEUE_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0)
 # From a trivial answer to a long download, in seconds.
 TOTAL_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
-
-
-def render(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
-    """Return all metrics, and the media type: OpenMetrics, which alone has exemplars, if preferred.
-
-    prometheus_client's own choice ignores the q values, and fails for a version that is no number.
-    """
-    likes = {"text": 0.0, "openmetrics": 0.0}
-    for media_range, quality in parse_accept_header(accept, MIMEAccept):
-        kind, options = parse_options_header(media_range)
-        if kind in ("text/plain", "text/*", "*/*"):
-            likes["text"] = max(likes["text"], quality)
-        elif kind == OPENMETRICS and options.get("version", "1.0.0") in ("0.0.1", "1.0.0"):
-            likes["openmetrics"] = max(likes["openmetrics"], quality)
-    if likes["openmetrics"] and likes["openmetrics"] >= likes["text"]:
-        # No name here has anything to escape; looking for it would cost half as much again.
-        text = openmetrics.generate_latest(registry, openmetrics.ALLOWUTF8)  # type: ignore[no-untyped-call]
-        return text, openmetrics.CONTENT_TYPE_LATEST
-    return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
+# What a snapshot has.
+GAUGES = {
+    "requests_in_flight": "Requests that hold a slot",
+    "requests_waiting": "Requests that wait for a slot",
+    "requests_parked": "Requests whose thread waits for the client",
+    "concurrency_limit": "Slots",
+    "connections": "Open connections of the service",
+    "accept_backlog": "Connections the kernel holds for us",
+    "draining": "1 once the pod was told to go",
+    "tls_certificate_expiry_timestamp_seconds": "When the certificate of new connections expires",
+}
+COUNTERS = {
+    "worker_restarts": "Workers replaced in this pod",
+    "requests_abandoned": "Requests whose client left while they waited for a slot",
+}
 
 
 class RuntimeMetrics:
-    """A collector that reads the worker when it is scraped, and two histograms."""
+    """A collector that asks for a snapshot when it is scraped, and what is counted as it happens.
 
-    def __init__(self, worker: Any) -> None:
-        self.worker = worker
+    A snapshot has the values of GAUGES and COUNTERS, as far as there are any, and "shed" by reason.
+    """
+
+    def __init__(self, conceal: Callable[[str], str]) -> None:
+        self.conceal = conceal
         self.registry: CollectorRegistry = REGISTRY
-        self.cut = Counter(
-            "hellopod_clients_cut", "Clients given up for being too slow", ["at"], registry=None
+        self.snapshot: Callable[[], dict[str, Any]] = dict
+        own: dict[str, Any] = {"namespace": "hellopod", "registry": None}
+        self.cut = Counter("clients_cut", "Clients given up for being too slow", ["at"], **own)
+        self.answers = Counter(
+            "runtime_responses", "Error responses that no app made, but for 503", ["status"], **own
+        )
+        self.queue_time = Histogram(
+            "queue_seconds",
+            "Time from a request's arrival to its slot",
+            buckets=QUEUE_BUCKETS,
+            **own,
+        )
+        self.total_time = Histogram(
+            "request_duration_seconds",
+            "Time from a request's arrival to the end of its response: queue, app and client",
+            buckets=TOTAL_BUCKETS,
+            **own,
         )
         for at in ("request", "response"):
             self.cut.labels(at)
-        self.queue_time = Histogram(
-            "hellopod_queue_seconds",
-            "Time from a request's arrival to its slot",
-            buckets=QUEUE_BUCKETS,
-            registry=None,
-        )
-        self.total_time = Histogram(
-            "hellopod_request_duration_seconds",
-            "Time from a request's arrival to the end of its response: queue, app and client",
-            buckets=TOTAL_BUCKETS,
-            registry=None,
-        )
+        for status in REASONS.keys() - {200, 404, 405, 503}:
+            self.answers.labels(str(status))
 
-    def join(self, app: Any) -> None:
+    def join(self, app: Any, snapshot: Callable[[], dict[str, Any]]) -> None:
         """Appear beside the app's metrics: in the registry it names, else in the default one."""
+        self.snapshot = snapshot
         self.registry = getattr(app, "extensions", {}).get("metrics_registry", REGISTRY)
-        for collector in (self, self.cut, self.queue_time, self.total_time):
+        for collector in (self, self.cut, self.answers, self.queue_time, self.total_time):
             self.registry.register(collector)
 
-    def observe(self, connection: Any, started: float, done: float) -> None:
-        """Count a finished request; the trace that it belongs to becomes an exemplar."""
-        trace = trace_id(self.worker.config.conceal(connection.request))
-        self.queue_time.observe(started - connection.arrived)
-        self.total_time.observe(done - connection.arrived, {"trace_id": trace} if trace else None)
+    def count_cut(self, at: str) -> None:
+        """Count a client that was given up."""
+        self.cut.labels(at).inc()
 
-    def render(self, accept: str) -> tuple[bytes, str]:
-        """Return everything, and its media type."""
-        return render(self.registry, accept)
+    def count_answer(self, status: int) -> None:
+        """Count an error response that no app made."""
+        self.answers.labels(str(status)).inc()
+
+    def observe(self, request: Request, queued: float, total: float) -> None:
+        """Count a finished request; the trace that it belongs to becomes an exemplar."""
+        self.queue_time.observe(queued)
+        parent = request.fields.get("HTTP_TRACEPARENT")
+        trace = TRACEPARENT.fullmatch(self.conceal(parent)) if parent else None
+        self.total_time.observe(total, {"trace_id": trace[1]} if trace else None)
 
     def collect(self) -> Iterator[Metric]:
-        """Read the worker."""
-        worker = self.worker
-        admission = worker.admission
-        for name, text, value in (
-            ("requests_in_flight", "Requests that hold a slot", admission.running),
-            ("requests_waiting", "Requests that wait for a slot", worker.waiting()),
-            ("requests_parked", "Requests whose thread waits for the client", admission.parked),
-            ("concurrency_limit", "Slots", admission.limit),
-            ("connections", "Open connections of the service", worker.main.count()),
-            ("accept_backlog", "Connections the kernel holds for us", worker.backlog()),
-            ("draining", "1 once the pod was told to go", worker.state.stage != Stage.SERVING),
-        ):
-            yield GaugeMetricFamily(f"hellopod_{name}", text, value=value)
-        if worker.certificate:
-            yield GaugeMetricFamily(
-                "hellopod_tls_certificate_expiry_timestamp_seconds",
-                "When the certificate expires that new connections get",
-                value=worker.certificate.expires,
-            )
-        yield CounterMetricFamily(
-            "hellopod_worker_restarts", "Workers replaced in this pod", value=worker.state.restarts
-        )
+        """Read what can be read at any moment."""
+        found = self.snapshot()
+        for name, text in GAUGES.items():
+            if name in found:
+                yield GaugeMetricFamily(f"hellopod_{name}", text, value=found[name])
+        for name, text in COUNTERS.items():
+            yield CounterMetricFamily(f"hellopod_{name}", text, value=found.get(name, 0))
         shed = CounterMetricFamily(
             "hellopod_requests_shed", "Requests refused with 503", labels=["reason"]
         )
         for reason in ("full", "timeout"):
-            shed.add_metric([reason], admission.refused[reason])
+            shed.add_metric([reason], found.get("shed", {}).get(reason, 0))
         yield shed

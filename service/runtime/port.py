@@ -4,16 +4,18 @@ import math
 import resource
 import selectors
 import time
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 from gunicorn.sock import BaseSocket
 
-from service.runtime.certificate import Certificate
-from service.runtime.connection import Connection, Phase
+from service.http1.head import Limits
+from service.runtime.connection import FOLLOWING, Connection, Phase
+from service.tls.certificate import Certificate
+from service.tls.socket import TlsSocket
 
-# Who may be closed when no more connections fit: all that are not being served.
-EXPENDABLE = (Phase.HANDSHAKE, Phase.IDLE, Phase.READING, Phase.FLUSHING)
+# Those that may be closed when no more connections fit: all that are not being served.
+EXPENDABLE = (Phase.HANDSHAKE, Phase.IDLE, Phase.READING, Phase.SKIPPING, Phase.FLUSHING)
 
 
 def fitting(connections: int, others: int) -> int:
@@ -30,7 +32,7 @@ class Port:
 
     Takes `limit` connections. A new one may take the place of another after `unheard` seconds: in a
     flood each would be closed before it can say what it wants. After about `max_age` seconds its
-    client is sent to connect again.
+    client is sent to connect again, and after each answer once `leaving` says so.
     """
 
     def __init__(
@@ -38,20 +40,23 @@ class Port:
         listeners: list[BaseSocket],
         limit: int,
         unheard: float,
+        limits: Limits,
+        leaving: Callable[[], bool] = bool,
         certificate: Certificate | None = None,
         max_age: float = math.inf,
     ) -> None:
         self.listeners = listeners
         self.limit = limit
         self.unheard = unheard
-        self.certificate = certificate  # with which it speaks TLS
+        self.limits = limits
+        self.leaving = leaving
+        self.certificate = certificate
         self.max_age = max_age
         self.poller = selectors.DefaultSelector()
         # A system call less, and no detour through gunicorn's wrapper, for each connection.
-        self.sources = {
-            listener: (getattr(listener, "sock", listener).accept, listener.getsockname())
-            for listener in listeners
-        }
+        self.accepts = {each: getattr(each, "sock", each).accept for each in listeners}
+        self.address = listeners[0].getsockname() if listeners else ("", 0)
+        self.unread_bodies = False  # whether a body may be left in the socket
         self.accepting = False
         self.resume_at = 0.0  # no new connections before this moment
         # dicts keep the order of insertion, which is that of deadlines: one length for each phase.
@@ -81,17 +86,24 @@ class Port:
             self.poller.register(connection.raw, events, connection)
         connection.watched = events
 
-    def watch_pipe(self, descriptor: int, callback: Any) -> None:
-        """Have a callback run when there is something to read; it is given the descriptor."""
-        self.poller.register(descriptor, selectors.EVENT_READ, partial(callback, descriptor))
+    def wrap(self, raw: Any) -> TlsSocket:
+        """Return a connection that has yet to shake hands, as the certificate is now."""
+        assert self.certificate  # noqa: S101
+        return self.certificate.wrap(raw)
 
     def move(self, connection: Connection, phase: Phase) -> None:
-        """Note what it is doing now."""
+        """Note what it is doing now; raises ValueError for what may not follow."""
+        if phase not in FOLLOWING[connection.phase]:
+            raise ValueError(f"{connection.phase} is not followed by {phase}")
         self.held[connection.phase].pop(connection, None)
         connection.phase = phase
-        connection.since = time.monotonic()
         if phase is not Phase.CLOSED:
-            self.held[phase][connection] = None
+            self.hold(connection)
+
+    def hold(self, connection: Connection) -> None:
+        """Have it among those in its phase, as the latest of them."""
+        connection.since = time.monotonic()
+        self.held[connection.phase][connection] = None
 
     def count(self) -> int:
         """How many connections are open."""

@@ -1,49 +1,80 @@
-"""gunicorn's threaded worker; its event loop keeps slow clients and overload off the threads.
+"""gunicorn's worker: builds the parts of the runtime, runs them, and stops them.
 
-accept -> Exchange reads -> Frame: whole? -> Admission: slot? -> thread: gunicorn's parser, app
-                                                 no: 503          response -> Exchange: next
+loop accepts -> exchange reads -> scheduler: probe, run, wait or refuse -> pool: the app answers
 """
 
+import os
 import signal
 import socket
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.base import Worker
+from prometheus_client import CollectorRegistry
 
-from service.runtime.certificate import Certificate
-from service.runtime.connection import Connection, Phase
-from service.runtime.dispatch import Dispatch
-from service.runtime.drain import leave
-from service.runtime.errors import as_problem
+from service.http1.answers import Answers
+from service.http1.head import Limits
+from service.runtime.admission import Admission
+from service.runtime.connection import Phase
+from service.runtime.exchange import Exchange
+from service.runtime.loop import EventLoop
+from service.runtime.management import Health, Management
+from service.runtime.metrics import RuntimeMetrics
+from service.runtime.pool import Pool
 from service.runtime.port import Port, fitting
-from service.runtime.serving import start_all
-from service.runtime.state import PodState, Stage
+from service.runtime.scheduler import Scheduler
+from service.runtime.uploads import Uploads
+from service.tls.certificate import Certificate
 
 # The interpreter's default is 5 ms: so long each thread that computes goes on before the event loop
 # gets its turn, several times for each request. Less than this was no better, and cost throughput.
 SWITCH_INTERVAL = 0.0005  # seconds
 BEAT = 1.0  # seconds between two heartbeats for the master
-BUFFER_LIMIT = 65536  # bytes of a request that the event loop reads itself: heads, small bodies
 MANAGEMENT_CONNECTIONS = 64  # a kubelet, a few Prometheus servers, and some that hang
 OTHER_FILES = 100  # what the app has open itself
+# While requests queue, the event loop and the threads take turns: mixed, each system call of the
+# one costs it the interpreter until another gives it up, and refusing cost six times as much.
+TURN = 0.01  # seconds for the threads at most, several requests each; the event loop may be as late
+QUEUE_BEAT = 0.01  # seconds between two looks at a queue: a tenth of a delay that anybody notices
+# Seconds without a turn of the event loop, of which there is one a second at least: somebody has
+# stopped the process, as SIGSTOP does or a machine that sleeps.
+STOOD_STILL = 5.0
 LAST_IDLE = 1.0  # seconds a stopping worker waits for what idle clients may be sending already
 LAST_BEAT = 0.1  # seconds: how often it then looks whether all is done
 LAST_ACCEPTS = 64  # rounds of accepting at the stop, should somebody flood it
 LAST_WORDS = 0.5  # seconds it needs to say what it leaves undone, before the master's SIGKILL
 
 
-class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of the runtime; seconds and bytes."""
+
+    concurrency: int
+    queue_length: int
+    queue_timeout: float
+    max_content_length: int
+    read_timeout: float
+    send_timeout: float
+    handler_timeout: float
+    graceful_timeout: int
+    max_connection_age: float
+    pod_name: str
+    conceal: Callable[[str], str]  # stars what nobody should see
+
+
+class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     """One a pod. gunicorn_conf sets the class attributes."""
 
-    config: Any  # service.config.Config, or anything with the runtime's settings
-    state: PodState
+    settings: Settings
+    state: Any  # what master and worker share: booted, is_serving, is_leaving and restarts
     management_socket: socket.socket
     certificate: Certificate | None = None  # to speak TLS; gunicorn's certfile only says that we do
-    buffer_limit = BUFFER_LIMIT
+    not_ready: Callable[[Any], dict[str, Any] | None]  # why an app is not for new clients, if so
+    render: Callable[[CollectorRegistry, str], tuple[bytes, str]]  # metrics, for an Accept header
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -53,135 +84,168 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         if bool(cfg.is_ssl) != bool(cls.certificate) or cfg.ca_certs or cfg.cert_reqs:
             sys.exit("PodWorker has its certificate from TLS_CERT_FILE, and asks clients for none")
 
-    def init_process(self) -> None:
-        """Build everything that must not exist before the fork, then load the app and run."""
-        sys.setswitchinterval(SWITCH_INTERVAL)
-        limit = fitting(self.cfg.worker_connections, MANAGEMENT_CONNECTIONS + OTHER_FILES)
-        self.main = Port(
-            self.sockets,
-            limit,
-            unheard=0.1,
-            certificate=self.certificate,
-            max_age=self.config.max_connection_age,
-        )
-        # Less, as there are few places: with 50 ms it takes over a thousand connections a second to
-        # keep a probe out.
-        self.management = Port([self.management_socket], MANAGEMENT_CONNECTIONS, unheard=0.05)
-        self.idle_timeout = self.cfg.keepalive
-        self.read_timeout = self.config.read_timeout
-        self.init_dispatch()
-        # gunicorn looks each up with a function in Python, 25 times a request: 6 % of a small
-        # request's instructions. They do not change any more.
-        vars(self.cfg).update({name: one.get() for name, one in self.cfg.settings.items()})
-        try:
-            super().init_process()
-        finally:  # or the interpreter would wait for the threads, however this ends
-            self.started.put(None)
-
     def run(self) -> None:
-        """Serve until told to stop, then finish."""
-        self.metrics.join(self.wsgi)
-        self.main.watch_pipe(self.method_queue.fileno(), self.method_queue.run_callbacks)
-        self.main.watch_pipe(self.management.poller.fileno(), self.serve_management)
+        """Serve until told to stop, then finish. gunicorn has forked and loaded the app."""
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        self.build()
         if self.certificate:
             self.certificate.renew(self.log)  # the master's may be as old as the pod
-        self.taking = True
-        self.main.accept(True)
-        self.management.accept(True)
+        for port in (self.loop.main, self.loop.management):
+            port.accept(True)
         self.state.booted = True
-        beat = 0.0
+        beat = turned = 0.0
         while self.alive:
-            if time.monotonic() - beat > BEAT:
-                beat = time.monotonic()
+            now = time.monotonic()
+            if turned and now - turned > STOOD_STILL:
+                self.health.forgive(now - turned)
+            turned = now
+            if now - beat > BEAT:
+                beat = now
                 self.notify()
                 if self.certificate:
                     self.certificate.look(self.log)
-                if not self.is_parent_alive():
+                if self.ppid != os.getppid():
+                    self.log.info("the master is gone")
                     break
             self.take_turns()
         self.stop()
 
+    def build(self) -> None:
+        """Make the parts, none of which may exist before the fork, and connect them."""
+        settings, cfg = self.settings, self.cfg
+        limits = Limits(
+            cfg.limit_request_line,
+            cfg.limit_request_fields,
+            cfg.limit_request_field_size,
+            settings.max_content_length,
+        )
+        self.main = Port(
+            self.sockets,
+            fitting(cfg.worker_connections, MANAGEMENT_CONNECTIONS + OTHER_FILES),
+            0.1,
+            limits,
+            self.is_leaving,
+            self.certificate,
+            settings.max_connection_age,
+        )
+        # Less, as there are few places: with 50 ms it takes over a thousand connections a second to
+        # keep a probe out.
+        management = Port(
+            [self.management_socket], MANAGEMENT_CONNECTIONS, 0.05, limits, self.is_leaving
+        )
+        management.unread_bodies = True
+        answers = Answers(settings.pod_name, settings.conceal)
+        metrics = RuntimeMetrics(settings.conceal)
+        exchange = Exchange(answers, metrics, self.log.access)
+        self.loop = EventLoop(
+            self.main, management, exchange, self.PIPE, cfg.keepalive, settings.read_timeout
+        )
+        self.health = Health(
+            lambda: self.pool.clients(), settings.handler_timeout, self.why_not_ready
+        )
+        limit = settings.concurrency, settings.queue_length, settings.queue_timeout
+        self.admission = Admission(*limit, cfg.threads)
+        self.scheduler = Scheduler(
+            self.admission,
+            Uploads(*limit),
+            exchange,
+            Management(
+                management,
+                self.health,
+                exchange,
+                lambda accept: type(self).render(metrics.registry, accept),
+                self.loop.call_soon,
+            ),
+        )
+        exchange.on_request = self.scheduler.on_request
+        self.pool = self.scheduler.pool = Pool(
+            self.wsgi,
+            self.admission,
+            exchange,
+            self.loop,
+            self.scheduler.end_upload,
+            settings.read_timeout,
+            settings.send_timeout,
+        )
+        metrics.join(self.wsgi, self.snapshot)
+        try:  # now: a pod that may not have as many should not start at all
+            self.pool.start_threads(cfg.threads)
+        except RuntimeError as error:
+            self.log.critical("%d threads are needed: %s", cfg.threads, error)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+    def take_turns(self) -> None:
+        """Leave the interpreter to the threads for a while, then have it for the event loop."""
+        beat = QUEUE_BEAT if self.scheduler.is_waited_for() else self.loop.longest_sleep
+        if self.admission.waiting:
+            self.admission.wait_until_empty(TURN)
+        self.admission.paused = True
+        try:
+            self.loop.turn(beat)
+            if waited_for := self.scheduler.is_waited_for():
+                self.scheduler.make_way()
+        finally:
+            self.admission.paused = False
+        if waited_for:
+            self.scheduler.start_waiting()
+
     def stop(self) -> None:
         """Take what the kernel has accepted already, finish what is in flight, and leave."""
+        loop, main = self.loop, self.main
         self.log.info("stopping, %d requests in flight", self.admission.running)
         for listener in self.sockets:
             for _ in range(LAST_ACCEPTS):
-                if self.accept(self.main, listener):
+                if loop.accept(main, listener):
                     break
-        self.taking = False
-        self.main.accept(False)
+        loop.taking = False
+        main.accept(False)
         for listener in self.sockets:
             listener.close()
-        self.idle_timeout = LAST_IDLE
+        loop.idle_timeout = LAST_IDLE
         for phase in (Phase.HANDSHAKE, Phase.IDLE):
-            for connection in self.main.held[phase]:
+            for connection in main.held[phase]:
                 connection.since = time.monotonic()  # from now on, however long it has been so
-        self.expire_at = 0.0
-        self.longest_sleep = LAST_BEAT
-        deadline = time.monotonic() + self.config.graceful_timeout - LAST_WORDS
-        while self.main.count() and time.monotonic() < deadline:
-            if self.state.stage == Stage.LEAVING and self.idle_timeout:
-                self.idle_timeout = 0
-                self.read_timeout = min(self.read_timeout, LAST_IDLE)
-                self.expire_at = 0.0
+        loop.expire_at = 0.0
+        loop.longest_sleep = LAST_BEAT
+        deadline = time.monotonic() + self.settings.graceful_timeout - LAST_WORDS
+        while (main.count() or self.pool.clients()) and time.monotonic() < deadline:
+            if self.state.is_leaving and loop.idle_timeout:
+                loop.idle_timeout = 0
+                loop.read_timeout = min(loop.read_timeout, LAST_IDLE)
+                loop.expire_at = 0.0
             self.notify()
             self.take_turns()
-        self.take_back()
-        if cut := len(self.main.held[Phase.ACTIVE]) + len(self.main.held[Phase.WAITING]):
+        loop.take_back()
+        if cut := len(main.held[Phase.ACTIVE]) + len(main.held[Phase.WAITING]):
             self.log.warning("%d requests were cut by graceful_timeout", cut)
         self.admission.paused = True  # a thread that is done takes no more
-        for pool in (self.tpool, self.scrapes):
-            pool.shutdown(wait=False, cancel_futures=True)
 
-    def get_thread_pool(self) -> ThreadPoolExecutor:
-        """Start all threads now: a pod that may not have as many should not start at all."""
-        pool: ThreadPoolExecutor = super().get_thread_pool()
-        try:
-            start_all(pool, self.cfg.threads, self.work)
-        except RuntimeError as error:
-            self.log.critical("%d threads are needed: %s", self.cfg.threads, error)
-            sys.exit(Arbiter.WORKER_BOOT_ERROR)
-        return pool
-
-    def closing(self) -> bool:
+    def is_leaving(self) -> bool:
         """Whether clients are to connect elsewhere."""
-        return not self.alive or self.state.stage != Stage.SERVING
+        return not self.alive or not self.state.is_serving
 
-    def backlog(self) -> int:
-        """How many connections the kernel has accepted for us, that we have not taken."""
-        return sum(listener.get_backlog() for listener in self.sockets)
+    def why_not_ready(self) -> dict[str, Any] | None:
+        """Return why no new client is welcome, if so."""
+        return type(self).not_ready(self.wsgi)
 
-    def handle_request(self, req: Any, conn: Connection) -> Any:
-        """Do not send 100 Continue twice. In the pool."""
-        if conn.continued:
-            req._expected_100_continue = False
-        return super().handle_request(req, conn)
-
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer gunicorn's own errors in our form, if an answer is possible. In the pool."""
-        problem = self.problem(client.connection.request, req, addr, exc)
-        try:
-            if not client.answered:
-                client.head = b""  # of an answer that will not be
-                client.flush(problem)
-        except OSError:
-            self.log.debug("the client is gone")
-
-    def problem(self, head: bytes, req: Any, addr: Any, exc: BaseException) -> bytes:
-        """Have gunicorn log an error; returns problem details with the status that it chose."""
-        handle = super().handle_error
-        return as_problem(self.answers, head, exc, lambda page: handle(req, page, addr, exc))
-
-    def malformed(self, connection: Connection, error: Exception) -> bytes:
-        """Return the answer to a request that the event loop cannot parse."""
-        return self.problem(bytes(connection.buffer), None, connection.client, error)
-
-    def give_up_client(self, connection: Connection) -> None:
-        """Tell a client that did not finish its request, if it listens. In the pool."""
-        try:
-            connection.raw.send(self.answers.timeout(connection.request))
-        except OSError:
-            self.log.debug("the client is gone")
+    def snapshot(self) -> dict[str, Any]:
+        """Return what metrics tell of this moment."""
+        admission = self.admission
+        found = {
+            "requests_in_flight": admission.running,
+            "requests_waiting": self.scheduler.waiting(),
+            "requests_parked": admission.parked,
+            "requests_abandoned": self.pool.abandoned,
+            "concurrency_limit": admission.limit,
+            "connections": self.main.count(),
+            "accept_backlog": sum(listener.get_backlog() for listener in self.sockets),
+            "draining": not self.state.is_serving,
+            "worker_restarts": self.state.restarts,
+            "shed": admission.refused,
+        }
+        if self.certificate:
+            found["tls_certificate_expiry_timestamp_seconds"] = self.certificate.expires
+        return found
 
     def init_signals(self) -> None:
         """Leave SIGINT to the master: a terminal sends it to both."""
@@ -189,7 +253,7 @@ class PodWorker(Dispatch, ThreadWorker):  # type: ignore[misc]  # gunicorn has n
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Stop; at once if there is nothing to finish yet."""
+        """Stop; at once if there is nothing to finish yet. The signal has woken the loop."""
         if not self.booted:
-            leave(sig, frame)
-        super().handle_exit(sig, frame)
+            os._exit(0)
+        self.alive = False

@@ -92,9 +92,8 @@ async function ask() {
   try {
     // The server closes the connection behind the answer, so that the next one may reach another
     // pod. A script may not send Connection itself: https://fetch.spec.whatwg.org/#forbidden-request-header
-    const response = await fetch("api/identity", {
+    const response = await fetch("api/identity?close", {
       cache: "no-store",
-      headers: {"X-Connection": "close"},
       signal: AbortSignal.timeout(TIMEOUT),
     });
     if (response.ok) note(await response.json(), performance.now() - start);

@@ -75,7 +75,7 @@ def test_config(dev: Dev) -> None:
 
 
 def test_runtime_module(dev: Dev) -> None:
-    dev.copy.append("service/runtime/gunicorn_conf.py", '\nraw_env = ["REVISION=edited"]\n')
+    dev.copy.append("service/runtime/worker.py", '\nos.environ["REVISION"] = "edited"\n')
 
     dev.serves("/version", '"edited"')
 

@@ -1,6 +1,9 @@
 """A small WSGI app for the runtime's tests: what it does is in the path, /do/argument."""
 
+import contextlib
 import hashlib
+import itertools
+import os
 import time
 
 from prometheus_client import REGISTRY
@@ -30,6 +33,49 @@ def burn(seconds):
     return count
 
 
+def read(body, how):
+    if how == "nothing":
+        return b""
+    if how == "some":
+        return body.read(10)
+    if how == "lines":
+        return b"".join(body)
+    if how == "pieces":
+        return b"".join(iter(lambda: body.read(1000), b""))
+    if how == "twice":  # whatever the first time said
+        with contextlib.suppress(OSError):
+            body.read()
+    if how == "deaf":  # to what is wrong with it
+        with contextlib.suppress(OSError):
+            return body.read()
+        return b""
+    return body.read()
+
+
+COUNTER = itertools.count(1)
+CLOSABLE = ("raises-first", "never-starts", "raises-later")
+
+
+class Closable:
+    """A body that goes wrong, and has to be closed all the same."""
+
+    closed = 0
+
+    def __init__(self, how, start_response):
+        self.how = how
+        if how == "raises-later":
+            start_response("200 OK", [("Content-Length", "10")])
+
+    def __iter__(self):
+        if self.how == "raises-later":
+            yield b"x"
+        if self.how != "never-starts":
+            raise ValueError("as asked")
+
+    def close(self):
+        Closable.closed += 1
+
+
 def chunks(count, seconds, size=1):
     for _ in range(count):
         yield b"x" * size
@@ -50,6 +96,27 @@ def application(environ, start_response):
     elif what == "digest":  # takes its time over a body
         environ["wsgi.input"].read()
         time.sleep(float(arguments[0]))
+    elif what == "read":  # in one of many ways, and then after some seconds all is well
+        data = read(environ["wsgi.input"], arguments[0])
+        time.sleep(float(arguments[1]))
+        body = [b"%d\n" % len(data)]
+    elif what == "declare":  # so many bytes, and send as many
+        declared, sent = map(int, arguments)
+        start_response("200 OK", [("Content-Length", str(declared))])
+        return [b"x" * sent]
+    elif what == "fork":  # a child that outlives the answer, with all that its parent has open
+        if not os.fork():
+            time.sleep(float(arguments[0]))
+            os._exit(0)
+    elif what == "close":
+        start_response("200 OK", [("Content-Length", "0"), ("Connection", "close")])
+        return []
+    elif what in CLOSABLE:
+        return Closable(what, start_response)
+    elif what == "closed":
+        body = [b"%d\n" % Closable.closed]
+    elif what == "count":
+        body = [b"%d\n" % next(COUNTER)]
     elif what == "large":
         body = [b"x" * 65536] * int(arguments[0])
     elif what == "stream":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 TEST_APP = "tests.runtime.app:application"
-OURS = ("--config", "python:service.runtime.gunicorn_conf")
+OURS = ("--config", "python:service.gunicorn_conf")
 
 
 class Gunicorn:

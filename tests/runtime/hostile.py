@@ -240,7 +240,7 @@ TARGETS = {
 PROTOCOLS = {
     "HTTP/0.9 with empty line": (b"GET {}\r\n\r\n", REFUSED),
     "HTTP/0.9 by name": (request(line=b"GET {} HTTP/0.9"), REFUSED),
-    "HTTP/1.9": (request(line=b"GET {} HTTP/1.9"), BOTH, UNREAD),  # as 1.1: RFC 9110 section 6.2
+    "HTTP/1.9": (request(line=b"GET {} HTTP/1.9"), BOTH),  # as 1.1: RFC 9110 section 6.2
     "HTTP/1.10": (request(line=b"GET {} HTTP/1.10"), REFUSED),
     "HTTP/1.": (request(line=b"GET {} HTTP/1."), REFUSED),
     "HTTP/2.0": (request(line=b"GET {} HTTP/2.0"), REFUSED),

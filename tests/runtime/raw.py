@@ -31,17 +31,19 @@ def send(port: int, request: bytes) -> bytes:
 
 
 def read_response(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Read one response with a Content-Length."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        piece = sock.recv(65536)
-        assert piece, f"the connection ended after {data!r}"
-        data += piece
-    head, _, body = data.partition(b"\r\n\r\n")
+    """Read one response with a Content-Length, and no byte of the next one."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = sock.recv(1)
+        assert byte, f"the connection ended after {head!r}"
+        head += byte
+    head, body = head[:-4], b""
     status, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-    while len(body) < int(headers["content-length"]):
-        body += sock.recv(65536)
+    while (left := int(headers["content-length"]) - len(body)) > 0:
+        piece = sock.recv(left)
+        assert piece, f"the connection ended after {body!r}"
+        body += piece
     return int(status.split()[1]), headers, body
 
 

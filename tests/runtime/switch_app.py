@@ -1,6 +1,6 @@
 """An app that can take its pod out of service."""
 
-from service.runtime.state import POD
+from service.state import POD
 
 
 def application(environ, start_response):

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from service.runtime.certificate import Certificate, Unusable, elements
+from service.tls.certificate import Certificate, Unusable, elements
 from tests.runtime.certificates import AUTHORITY, Files, issue
 
 ONE, OTHER, RSA = issue(), issue(), issue(trustme.KeyType.RSA)

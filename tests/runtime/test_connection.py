@@ -1,14 +1,12 @@
 """How long a connection is kept, by its age: what the client is told, and what happens."""
 
-import socket
 import time
-from types import SimpleNamespace
 
 import pytest
 
 from service.runtime.connection import Connection
-from service.runtime.port import Port
 from tests.runtime.gunicorn_process import OURS, TEST_APP, Gunicorn
+from tests.runtime.parts import connected, port
 from tests.runtime.raw import connect, eventually, get, read_all, read_response, responses
 
 AGE = 1
@@ -111,10 +109,9 @@ def test_a_refused_client_connects_again_once_its_connection_is_old(small):
 
 
 def test_those_that_came_at_once_do_not_go_at_once():
-    ours, theirs = socket.socketpair()
-    worker = SimpleNamespace(cfg=SimpleNamespace(limit_request_line=4094), buffer_limit=65536)
-    port = Port([], 1, unheard=1, max_age=100)
-    with ours, theirs:
+    with connected(port(max_age=100)) as (connection, _):
         began = time.monotonic()
-        ages = [Connection(worker, port, ours, None, None).expires - began for _ in range(100)]
+        ages = [
+            Connection(connection.port, connection.raw, None).expires - began for _ in range(100)
+        ]
     assert 90 <= min(ages) < 95 and 105 < max(ages) < 111

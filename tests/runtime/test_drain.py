@@ -209,7 +209,7 @@ def test_the_drain_goes_on_when_the_worker_dies(server):
 def test_pid_1_hears_signals_from_the_first_moment():
     """As PID 1 the default action of SIGTERM is not taken; only a handler ends the process."""
     script = (
-        "import os, signal; from service.runtime import gunicorn_conf;"
+        "import os, signal; from service import gunicorn_conf;"
         "assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL; os.kill(os.getpid(), 15);"
         "os._exit(9)"
     )

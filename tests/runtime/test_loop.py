@@ -1,63 +1,49 @@
-"""When the event loop looks at its deadlines."""
+"""When the event loop looks at its deadlines, and what it takes back from the threads."""
 
+import os
 import socket
 import time
-from types import SimpleNamespace
 
 import pytest
 
-from service.runtime.connection import Connection, Phase
+from service.runtime.connection import Phase
 from service.runtime.loop import EXPIRE_BEAT, EventLoop
-from service.runtime.port import Port
+from tests.runtime.parts import connected, exchange, port
 from tests.runtime.raw import eventually
-
-
-class Loop(EventLoop):
-    """Has one listener, and room for one connection."""
-
-    cfg = SimpleNamespace(limit_request_line=4094)
-    buffer_limit = 65536
-    idle_timeout = 75.0
-    read_timeout = 10.0
-    taking = True
-
-    def __init__(self, listener):
-        super().__init__()
-        self.taken_back = []
-        self.main = Port([listener], 1, unheard=1)
-        self.management = Port([], 1, unheard=1)
-        for port in (self.main, self.management):
-            port.accept(True)
-
-    def take_back(self):
-        self.taken_back.append(time.monotonic())
 
 
 @pytest.fixture
 def loop():
+    """One with a listener, and room for one connection."""
+    pipe = os.pipe()
+    for end in pipe:
+        os.set_blocking(end, False)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield Loop(listener)
+        loop = EventLoop(port([listener]), port(), exchange(), pipe, 75.0, 10.0)
+        for place in (loop.main, loop.management):
+            place.accept(True)
+        yield loop
+    for end in pipe:
+        os.close(end)
 
 
-@pytest.fixture
-def connection(loop):
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        yield Connection(loop, loop.main, ours, None, None)
+def woken(loop):
+    """Whether its next sleep is none."""
+    started = time.monotonic()
+    loop.expire_at = started + 5
+    loop.turn(0.2)
+    return time.monotonic() - started < 0.1
 
 
-def test_the_next_look_is_at_the_first_deadline(loop, connection):
-    loop.main.move(connection, Phase.READING)
-    connection.since -= loop.read_timeout - 0.5
-
-    loop.expire()
-
-    assert loop.expire_at == connection.since + loop.read_timeout
-    assert 0 < loop.sleep_time() <= 0.5
+def test_the_next_look_is_at_the_first_deadline(loop):
+    with connected(loop.main, Phase.READING) as (connection, _):
+        connection.since -= loop.read_timeout - 0.5
+        loop.expire()
+        assert loop.expire_at == connection.since + loop.read_timeout
 
 
 @pytest.mark.parametrize("timeout", [0.1, 0.0])
-def test_who_comes_before_the_next_look_is_not_late(loop, timeout):
+def test_one_that_comes_before_the_next_look_is_not_late(loop, timeout):
     loop.read_timeout = timeout
 
     before = time.monotonic()
@@ -67,27 +53,90 @@ def test_who_comes_before_the_next_look_is_not_late(loop, timeout):
     assert before + EXPIRE_BEAT <= loop.expire_at <= after + max(timeout, EXPIRE_BEAT)
 
 
-def test_a_look_is_a_beat_away_while_a_connection_waits_for_a_place(loop, connection):
-    loop.main.move(connection, Phase.ACTIVE)
-    loop.expire()
-    (listener,) = loop.main.listeners
+def test_a_look_is_a_beat_away_while_a_connection_waits_for_a_place(loop):
+    with connected(loop.main, Phase.SERVED) as (connection, _):
+        loop.expire()
+        (listener,) = loop.main.listeners
 
-    with socket.create_connection(listener.getsockname()):
-        loop.turn()
-        assert not loop.main.accepting
-        assert loop.sleep_time() <= EXPIRE_BEAT
+        with socket.create_connection(listener.getsockname()):
+            loop.turn(1)
+            assert not loop.main.accepting
+            assert loop.expire_at <= time.monotonic() + EXPIRE_BEAT
 
-        loop.close(connection)
-        eventually(lambda: loop.turn() or loop.main.accepting)
+            loop.exchange.close(connection)
+            eventually(lambda: loop.turn(1) or loop.main.accepting)
 
 
 def test_what_threads_are_done_with_is_taken_back_before_and_after_the_sleep(loop):
     """Before: on_event() may have ended its watch, as more came. After: so that the event finds it
     between two requests, and no probe takes it for stuck."""
+    taken = []
+    loop.take_back = lambda: taken.append(time.monotonic())
     began = time.monotonic()
     loop.expire_at = began + 0.3
 
-    loop.turn()
+    loop.turn(1)
 
-    before, after = loop.taken_back
+    before, after = taken
     assert before < began + 0.2 <= after
+
+
+@pytest.mark.parametrize(
+    ("keep", "watched", "buffer", "wakes"),
+    [
+        (True, True, b"", False),  # as usual: the next request will
+        (False, True, b"", True),
+        (True, False, b"", True),
+        (True, True, b"GET", True),
+    ],
+)
+def test_it_is_woken_if_anybody_waits_for_it(loop, keep, watched, buffer, wakes):
+    with connected(loop.main, Phase.SERVED, watched) as (connection, _):
+        connection.keep = keep
+        connection.buffer += buffer
+        loop.give_back(connection)
+        assert bool(loop.main.poller.select(0)) is wakes
+
+
+def test_the_watch_is_looked_at_when_the_connection_can_be_taken_back(loop):
+    """Or the event loop could end the watch in between, and nobody would wake it."""
+
+    class Watched:
+        keep, buffer = True, b""
+
+        @property
+        def watched(self):
+            assert self in loop._served
+            return 1
+
+    loop.give_back(Watched())
+
+
+def test_connections_that_are_done_again_and_again_keep_it_from_nothing(loop):
+    done = []
+
+    def follow(connection):
+        done.append(connection)
+        if len(done) < 1000:
+            loop._served.append(connection)
+
+    loop.exchange.follow = follow
+    with connected(loop.main, Phase.SERVED) as (connection, _):
+        connection.keep = True
+        loop._served.append(connection)
+        loop.take_back()
+
+    assert len(done) == len(loop._served) == 1
+
+
+def test_calls_of_other_threads_are_made_soon(loop):
+    made = []
+    loop.call_soon(lambda: made.append(1))
+    assert woken(loop)
+    assert made == [1]
+
+
+def test_a_full_pipe_wakes_it_all_the_same(loop):
+    for _ in range(100_000):
+        loop.wake()
+    assert woken(loop)

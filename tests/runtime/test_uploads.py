@@ -14,6 +14,21 @@ def test_so_many_begin_and_so_many_wait():
     assert uploads.begun == {"c"}
 
 
+def test_one_that_has_a_place_does_not_press():
+    uploads = Uploads(limit=1, queue_length=2, queue_timeout=0.3)
+    for name in "abc":
+        uploads.offer(name, 0.0)
+    uploads.press("a")
+    assert not uploads.pressing
+    uploads.press("b")
+    uploads.press("c")
+    assert uploads.leave("a") == "b"
+    assert uploads.pressing == {"c"}
+    assert not uploads.forget("b")
+    assert uploads.forget("c")
+    assert not uploads.pressing and not uploads.waiting
+
+
 def test_waiting_has_an_end():
     uploads = Uploads(limit=1, queue_length=2, queue_timeout=0.3)
     for name, now in (("a", 0.0), ("b", 0.0), ("c", 0.1)):

@@ -48,6 +48,16 @@ class PodState:
         self._memory[self._STAGE] = stage
 
     @property
+    def is_serving(self) -> bool:
+        """Whether it is not on its way out."""
+        return self.stage == Stage.SERVING
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it waits for nobody any more but for the requests in flight."""
+        return self.stage == Stage.LEAVING
+
+    @property
     def booted(self) -> bool:
         """Whether a worker has ever got as far as serving."""
         return bool(self._memory[self._BOOTED])

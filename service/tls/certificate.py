@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from service.runtime.tls import TlsSocket, server_context
+from service.tls.socket import TlsSocket, server_context
 
 CERT, KEY = "TLS_CERT_FILE", "TLS_KEY_FILE"
-PEM_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+PEM_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----[^-]*+-----END CERTIFICATE-----")
 # What OpenSSL says of a key that is not the certificate's: of the same kind, or of another.
 MISMATCH = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 WEAK = ("TOO_SMALL", "TOO_WEAK")  # how that ends what it says of a certificate's key or signature

@@ -1,21 +1,24 @@
-"""gunicorn's settings: `gunicorn --config python:service.runtime.gunicorn_conf`."""
+"""gunicorn's settings: `gunicorn --config python:service.gunicorn_conf`."""
 
 import gc
 import logging
 import os
 import socket
 import sys
+from dataclasses import fields
 from typing import Any
 
-from service.runtime import drain
+from service import drain
 
 drain.exit_on_stop_signals()  # from here on until gunicorn has handlers of its own
 
 from service.config import Config, SettingError  # noqa: E402
+from service.heartbeat import Heartbeat  # noqa: E402
 from service.logs import GunicornLogger, logging_config  # noqa: E402
-from service.runtime.certificate import Certificate, Unusable  # noqa: E402
-from service.runtime.state import POD  # noqa: E402
-from service.runtime.worker import PodWorker  # noqa: E402
+from service.readiness import not_ready  # noqa: E402
+from service.runtime.worker import PodWorker, Settings  # noqa: E402
+from service.state import POD  # noqa: E402
+from service.tls.certificate import Certificate, Unusable  # noqa: E402
 
 try:
     settings = Config.from_env(os.environ)
@@ -32,9 +35,21 @@ except Unusable as unusable:
 class Worker(PodWorker):
     """The worker of this pod."""
 
-    config = settings
+    settings = Settings(**{each.name: getattr(settings, each.name) for each in fields(Settings)})
     state = POD
     certificate = tls_certificate
+
+    @staticmethod
+    def render(registry: Any, accept: str) -> tuple[bytes, str]:
+        """Return metrics as text, and their media type."""
+        from service.exposition import render  # not above: it imports a part of Flask
+
+        return render(registry, accept)
+
+    @staticmethod
+    def not_ready(app: Any) -> dict[str, Any] | None:
+        """Return why an app is not for new clients, if so."""
+        return not_ready(POD, getattr(app, "extensions", {}).get("dependencies"))
 
 
 wsgi_app = "service:create_app()"
@@ -63,10 +78,6 @@ graceful_timeout = settings.graceful_timeout + flush_seconds
 keepalive = settings.keepalive
 # The worker's heartbeat: one that is stopped is replaced after this, within a minute.
 timeout = 30
-# The thread that serves a file waits for its client itself.
-sendfile = False
-# The one in C, which gunicorn would take where it is installed, does not call what PodRequest adds.
-http_parser = "python"
 
 # The heartbeat touches a file; on a disk, or where the root is read-only, that stalls or fails.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
@@ -111,14 +122,9 @@ def post_worker_init(worker: Any) -> None:
     getattr(worker.wsgi, "extensions", {})["pod_state"] = POD
 
 
-def pre_request(_worker: Any, request: Any) -> None:
-    """Close the connection behind a request that asks so in the one way that a web page can."""
-    if ("X-CONNECTION", "close") in request.headers:
-        request.force_close()
-
-
-def pre_fork(server: Any, _worker: Any) -> None:
+def pre_fork(server: Any, worker: Any) -> None:
     """Count workers, and say so when one replaces another."""
+    worker.tmp = Heartbeat(worker.tmp)
     # Collecting writes to what it looks at, so that by and by the worker would copy what it shares
     # with the master: with this, 42 MiB after 50,000 requests, without it 49. See gc.freeze.
     gc.collect()

@@ -4,7 +4,7 @@ import os
 import signal
 from typing import Any
 
-from service.runtime.state import PodState, Stage
+from service.state import PodState, Stage
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # gunicorn would reload, execute itself anew, or change the number of workers. Settings are read

@@ -1,0 +1,30 @@
+"""When the worker last showed that it is alive, as the master sees it."""
+
+import time
+from typing import Any
+
+UNWATCHED = 5.0  # seconds; the master looks at its worker once a second
+
+
+class Heartbeat:
+    """gunicorn's file with the time of the worker's last beat.
+
+    A master that has not looked for a while was stopped itself, as by SIGSTOP to its whole group or
+    by a machine that sleeps: then the worker gets as long as ever from that moment on.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.looked_at = self.since = time.monotonic()
+
+    def last_update(self) -> float:
+        """Return the moment of the last beat, or when the master went on. In the master."""
+        now = time.monotonic()
+        if now - self.looked_at > UNWATCHED:
+            self.since = now
+        self.looked_at = now
+        return max(self.since, float(self.file.last_update()))
+
+    def __getattr__(self, name: str) -> Any:
+        """Pass on what has nothing to do with time."""
+        return getattr(self.file, name)

@@ -1,0 +1,257 @@
+"""HTTP/1.1: where the head of a request ends, what it says, and what is wrong with it.
+
+RFC 9112, and stricter wherever two readers of one request might disagree. Everything that needs to
+know about a request asks the one Request that is made here.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes, urlsplit
+
+# RFC 9110 section 5.6.2. All repetitions here are possessive (++): no input makes a search slow.
+NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+# Methods are upper case by convention. RFC 9112 section 3: one space between the parts.
+REQUEST_LINE = re.compile(r"([!$%&'*+.^_`|~0-9A-Z-]{3,20}) ([!-~]++) HTTP/1\.([0-9])\r\n")
+# RFC 9110 section 5.5: no control characters but the tab in a value. Each match is a whole line.
+FIELD = re.compile(rf"(?<=\n)({NAME}):[ \t]*+([^\x00-\x08\n-\x1f\x7f]*+)\r\n")
+# RFC 9110 section 7.2: uri-host [ ":" port ], of RFC 3986 sections 3.2.2 and 3.2.3.
+HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=%-]*+|\[[0-9A-Fa-f:.]++\])(:[0-9]*+)?")
+NUMBER = re.compile("[0-9]{1,4300}")  # more digits than that, int() refuses
+BARE_LF = re.compile(rb"(?<!\r)\n")
+REQUEST_ID = re.compile(r"(?i)\nx-request-id:[ \t]*+([!-~]++)[ \t]*+\r")
+# RFC 9110 section 5.3: a second one cannot be merged with the first.
+SINGLE = {"HTTP_HOST", "CONTENT_TYPE", "CONTENT_LENGTH"}
+CODINGS = {"chunked", "identity", "compress", "deflate", "gzip"}
+
+
+class ProtocolError(OSError):
+    """A request that gets an error, whatever the app says; `status` says which.
+
+    An OSError, as what reads a body expects it of a connection that breaks.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class IncompleteBody(ProtocolError):
+    """The client has gone, or has closed its side, before the end of the body."""
+
+    def __init__(self) -> None:
+        super().__init__(400, "The body is incomplete.")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest request that is read: bytes of a line, a field and a body, number of fields."""
+
+    line: int
+    fields: int
+    field: int
+    body: int
+
+
+class Request:
+    """The head of a request.
+
+    `fields` has the names that WSGI gives them (HTTP_HOST, CONTENT_TYPE); several fields of one
+    name are one, with commas. `length` is that of the body in bytes, None if it comes in chunks.
+    """
+
+    def __init__(self, head: str, method: str = "", target: str = "", minor: int = 1) -> None:
+        self.head = head
+        self.method = method
+        self.target = target
+        self.minor = minor  # of HTTP/1.x; all from 1 on are answered as 1.1 (RFC 9110 section 6.2)
+        self.path = self.query = ""
+        self.fields: dict[str, str] = {}
+        self.length: int | None = 0
+        self.keep_alive = False
+        self.expects_continue = False
+
+
+NO_REQUEST = Request("")  # before a head is there
+
+
+class HeadReader:
+    """Finds heads in a growing buffer, and looks at each byte about once."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.head = ""  # the latest one, also if it is malformed
+        self._searched = self._lines = self._line_start = 0
+
+    def read(self, buffer: bytearray) -> Request | None:
+        """Take a head from the buffer, if all of it is there; raises ProtocolError."""
+        end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
+        if end < 0:
+            self._check(buffer)
+            return None
+        self.head = buffer[: end + 2].decode("latin-1")
+        del buffer[: end + 4]
+        self._searched = self._lines = self._line_start = 0
+        return parse(self.head, self.limits)
+
+    def _check(self, buffer: bytearray) -> None:
+        """Refuse what no further byte can mend."""
+        start, self._searched = self._searched, len(buffer)
+        if (last := buffer.rfind(b"\n", start)) >= 0:
+            self._lines += buffer.count(b"\n", start)
+            self._line_start = last + 1
+        limits, error = self.limits, None
+        if BARE_LF.search(buffer, start):
+            error = ProtocolError(400, "A line ends without CR.")
+        elif not self._lines and len(buffer) - 2 > limits.line:
+            error = ProtocolError(414, "The request line is too long.")
+        elif self._lines > limits.fields + 1:
+            error = ProtocolError(431, "There are too many headers.")
+        elif self._lines and len(buffer) - self._line_start > limits.field:
+            error = ProtocolError(431, "A header is too long.")
+        if error:
+            self.head = buffer.decode("latin-1")
+            raise error
+
+
+def parse(head: str, limits: Limits) -> Request:
+    """Return the request of a head, which ends with its last field; raises ProtocolError."""
+    if len(head) > limits.line:
+        first, *lines = head.split("\r\n")
+        if len(first) > limits.line:
+            raise ProtocolError(414, "The request line is too long.")
+        if max(map(len, lines)) + 2 > limits.field and len(lines) - 1 <= limits.fields:
+            raise ProtocolError(431, "A header is too long.")
+    line = REQUEST_LINE.match(head)
+    if line is None:
+        first = head.partition("\r\n")[0]
+        raise ProtocolError(400, f"The request line is malformed: {first[:80]!a}")
+    method, target, minor = line.groups()
+    request = Request(head, method, target, 0 if minor == "0" else 1)
+    _set_path(request)
+    request.fields = parse_fields(head, line.end(), limits)
+    _check_host(request)
+    _set_framing(request)
+    return request
+
+
+def _set_path(request: Request) -> None:
+    """Take the target apart (RFC 9112 section 3.2)."""
+    target = request.target
+    # Behind any 2xx to CONNECT the connection would be a tunnel: RFC 9110 section 9.3.6. No form of
+    # a target has a fragment; a proxy may read it otherwise.
+    if request.method == "CONNECT" or "#" in target:
+        raise ProtocolError(400, "There are no tunnels and no fragments here.")
+    if target.startswith("/"):
+        path, _, request.query = target.partition("?")
+    elif target == "*" and request.method == "OPTIONS":
+        path = target
+    elif "://" in target:
+        try:
+            parts = urlsplit(target)  # the Host counts, not the one in here
+        except ValueError:
+            raise ProtocolError(400, f"The target is malformed: {target[:80]!a}") from None
+        path, request.query = parts.path or "/", parts.query  # RFC 9110 section 4.2.3
+    else:
+        raise ProtocolError(400, f"The target is malformed: {target[:80]!a}")
+    request.path = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
+
+
+# What a name is called in the environ, as it was sent: looking it up is cheaper than making it.
+KEYS: dict[str, str] = {}
+MOST_KEYS = 1000  # clients can invent more
+
+
+def _environ_key(name: str) -> str:
+    """Return the name that PEP 3333 gives to a field; "" for one that is dropped.
+
+    X_Forwarded_For and X-Forwarded-For have the same name there, so the first one is dropped.
+    """
+    key = name.upper().replace("-", "_")
+    if "_" in name:
+        key = ""
+    elif key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        key = f"HTTP_{key}"
+    if len(KEYS) < MOST_KEYS:
+        KEYS[name] = key
+    return key
+
+
+def parse_fields(head: str, start: int, limits: Limits) -> dict[str, str]:
+    """Return the fields of a head, or of a trailer section; raises ProtocolError."""
+    found = FIELD.findall(head, start)
+    lines = head.count("\n", start)
+    if lines > limits.fields:
+        raise ProtocolError(431, "There are too many headers.")
+    if len(found) != lines:
+        raise ProtocolError(400, "A header is malformed.")
+    fields: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
+    for name, value in found:
+        key = KEYS.get(name)
+        if key is None:
+            key = _environ_key(name)
+        if key in fields:
+            if key in SINGLE:
+                raise ProtocolError(400, f"There is more than one {name[:80]}.")
+            repeated.setdefault(key, [fields[key]]).append(value.rstrip(" \t"))
+        elif key:
+            fields[key] = value.rstrip(" \t")
+    for key, values in repeated.items():
+        fields[key] = ",".join(values)
+    return fields
+
+
+def _check_host(request: Request) -> None:
+    """Refuse a request without a host, or with one that is malformed (RFC 9112 section 3.2)."""
+    host = request.fields.get("HTTP_HOST")
+    if host is None:
+        if request.minor:
+            raise ProtocolError(400, "There is no Host.")
+    elif not HOST.fullmatch(host):
+        raise ProtocolError(400, "The Host is malformed.")
+
+
+def _set_framing(request: Request) -> None:
+    """Find out where the request ends, and whether another may follow."""
+    fields = request.fields
+    if "HTTP_TRANSFER_ENCODING" in fields:
+        _check_coding(request)
+        request.length = None
+    elif (length := fields.get("CONTENT_LENGTH")) is not None:
+        if not NUMBER.fullmatch(length):
+            raise ProtocolError(400, "The Content-Length is malformed.")
+        request.length = int(length)
+    request.keep_alive = request.minor == 1
+    if (options := fields.get("HTTP_CONNECTION")) is not None:
+        # A list, which may come in several lines (RFC 9110 section 7.6.1).
+        tokens = {option.strip(" \t") for option in options.lower().split(",")}
+        request.keep_alive = "close" not in tokens and (
+            request.minor == 1 or "keep-alive" in tokens
+        )
+    if (expect := fields.get("HTTP_EXPECT")) is not None:
+        if expect.lower() != "100-continue":
+            raise ProtocolError(417, "Only 100-continue can be expected.")
+        request.expects_continue = request.minor == 1  # RFC 9110 section 10.1.1
+
+
+def _check_coding(request: Request) -> None:
+    """Refuse every Transfer-Encoding but chunked (RFC 9112 section 6.1)."""
+    coding = request.fields["HTTP_TRANSFER_ENCODING"].lower()
+    codings = [each.strip(" \t") for each in coding.split(",")]
+    if set(codings) - CODINGS:
+        raise ProtocolError(501, "The Transfer-Encoding is unknown.")
+    # The last one and once, or nobody knows where the body ends; nor may there be a length, too.
+    last = codings.count("chunked") == 1 and codings[-1] == "chunked"
+    if not last or "CONTENT_LENGTH" in request.fields or not request.minor:
+        raise ProtocolError(400, "The Transfer-Encoding leaves the end of the body open.")
+    if len(codings) > 1:  # the app would get the body as it is coded
+        raise ProtocolError(501, "The Transfer-Encoding is not supported.")
+
+
+def unreadable(head: str) -> Request:
+    """Return what can be said of a request whose head is malformed: its method, and an id."""
+    method = head.partition(" ")[0]
+    request = Request(head, method if len(method) <= 20 and method.isalpha() else "")
+    if given := REQUEST_ID.search(head):
+        request.fields["HTTP_X_REQUEST_ID"] = given[1]
+    return request

@@ -1,0 +1,1 @@
+"""TLS for a server that never blocks, with certificates that change under way."""

@@ -1,0 +1,129 @@
+"""What is made of a head. Which requests are refused, tests/runtime/hostile.py says."""
+
+import sys
+
+import pytest
+
+from service.http1.head import HeadReader, Limits, ProtocolError, parse, unreadable
+
+LIMITS = Limits(line=4094, fields=100, field=8190, body=1000)
+
+
+def read(data, step=1):
+    """Feed it in pieces; return what is found, and what is left."""
+    reader, buffer = HeadReader(LIMITS), bytearray()
+    for at in range(0, len(data), step):
+        buffer += data[at : at + step]
+        if request := reader.read(buffer):
+            return request, bytes(buffer) + data[at + step :]
+    return None, bytes(buffer)
+
+
+def head(*lines, start="GET / HTTP/1.1"):
+    return "".join(f"{line}\r\n" for line in (start, "Host: a", *lines))
+
+
+@pytest.mark.parametrize("step", [1, 2, 7, 1000])
+def test_a_head_ends_where_it_ends(step):
+    request, rest = read(b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n\r\n\r\nrest", step)
+    assert (request.method, request.target, request.path) == ("GET", "/a?b", "/a")
+    assert (request.query, request.minor, rest) == ("b", 1, b"\r\n\r\nrest")
+
+
+@pytest.mark.parametrize("step", [1, 2, 7])
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"GET / HTTP/1.1\n", 400),
+        (b"GET / HTTP/1.1\r\nA: b\n", 400),
+        (b"G" * 4097, 414),
+        (b"GET / HTTP/1.1\r\nA: " + b"b" * 8190, 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 101, 431),
+    ],
+)
+def test_what_nothing_can_mend_is_refused_at_once(data, status, step):
+    with pytest.raises(ProtocolError) as refused:
+        read(data, step)
+    assert refused.value.status == status
+
+
+def test_fields_have_the_names_of_the_environ():
+    request = parse(
+        head("X-A: 1", "x-a:2", "Content-Type: b", "X_B: c", "D:\t e \t", "F:", "X-A: \t"), LIMITS
+    )
+    assert request.fields == {
+        "HTTP_HOST": "a",
+        "HTTP_X_A": "1,2,",
+        "CONTENT_TYPE": "b",
+        "HTTP_D": "e",
+        "HTTP_F": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        ("/", "/", ""),
+        ("/a%20b%C3%A9?c%20d", "/a b\xc3\xa9", "c%20d"),
+        ("/a??b", "/a", "?b"),
+        ("//a/b", "//a/b", ""),
+        ("http://a", "/", ""),
+        ("http://a?b", "/", "b"),
+        ("http://a/b?c", "/b", "c"),
+    ],
+)
+def test_targets(target, path, query):
+    request = parse(head(start=f"GET {target} HTTP/1.1"), LIMITS)
+    assert (request.target, request.path, request.query) == (target, path, query)
+
+
+@pytest.mark.parametrize(
+    ("lines", "length"),
+    [
+        ([], 0),
+        (["Content-Length: 0"], 0),
+        (["Content-Length: 0012"], 12),
+        (["Transfer-Encoding: chunked"], None),
+        (["Transfer-Encoding: CHUNKED "], None),
+    ],
+)
+def test_lengths(lines, length):
+    assert parse(head(*lines), LIMITS).length == length
+
+
+def test_expect_is_of_1_1_alone():
+    line = "Expect: 100-Continue"
+    assert parse(head(line), LIMITS).expects_continue
+    assert not parse(head(line, start="GET / HTTP/1.0"), LIMITS).expects_continue
+
+
+def test_many_headers_are_no_more_work_than_long_ones():
+    """Nothing but their number made it slow."""
+
+    def calls(text):
+        seen = []
+        sys.setprofile(lambda frame, event, argument: seen.append(event))
+        try:
+            with pytest.raises(ProtocolError):
+                parse(text, LIMITS)
+        finally:
+            sys.setprofile(None)
+        return len(seen)
+
+    many = head(*["X: yyyyy"] * 6000, f"X: {'x' * 9000}")
+    assert calls(many) < 2 * calls(head(*[f"X: {'y' * 8000}"] * 7, f"X: {'x' * 9000}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "method", "identity"),
+    [
+        ("HEAD / HTTP/9.9\r\nx-request-ID:\t id-1 \r\n", "HEAD", "id-1"),
+        ("GET / HTTP/1.1\r\nX-Request-ID: a b\r\n", "GET", None),
+        ("\x16\x03\x01", "", None),
+        ("G" * 50 + " /", "", None),
+        ("", "", None),
+    ],
+)
+def test_what_can_be_said_of_one_that_is_malformed(text, method, identity):
+    request = unreadable(text)
+    assert (request.method, request.fields.get("HTTP_X_REQUEST_ID")) == (method, identity)
