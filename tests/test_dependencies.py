@@ -72,6 +72,7 @@ def test_each_is_asked_in_a_thread_of_its_own(database):
 
     eventually(lambda: dependencies.missing() == ["slow"])
     slow.let_go.set()
+    eventually(lambda: dependencies.missing() == [])  # or its thread logs in the next test
 
 
 def test_only_changes_are_logged(dependencies, database, caplog):
