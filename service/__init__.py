@@ -13,31 +13,28 @@ def create_app(config: "Config | None" = None) -> "Flask":
     """Build an app with its own metrics registry; raises SettingError on a bad environment."""
     # Here and not above: gunicorn's master imports this package before it handles signals, and as
     # PID 1 it would miss a SIGTERM for as long as importing Flask takes.
-    from flask import Flask
-
     from service import (
         about,
         api,
         chaos,
-        correlation,
         dependencies,
         errors,
-        headers,
         health,
         identity,
         metrics,
+        middleware,
         proxy,
     )
+    from service.application import Application
     from service.config import Config
 
     config = config or Config.from_env(os.environ)
-    app = Flask(__name__, static_folder=None)
+    app = Application(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = config.max_content_length
     app.extensions["config"] = config
     app.json.sort_keys = False  # type: ignore[attr-defined]  # as written, which is how one reads it
 
-    headers.init_app(app)
-    correlation.init_app(app)
+    middleware.init_app(app)
     metrics.init_app(app)
     identity.init_app(app)
     errors.init_app(app)

@@ -2,9 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from flask import Flask, Response, current_app, request
+from flask import request
 
-from service.http1.answers import request_id
 from service.http1.traceparent import TRACEPARENT
 
 TRACE_HEADERS = {"traceparent": "HTTP_TRACEPARENT", "tracestate": "HTTP_TRACESTATE"}
@@ -20,25 +19,6 @@ class Trace(NamedTuple):
     span_id: str
 
 
-def init_app(app: Flask) -> None:
-    """Note both in the environ, where the access log finds them, and return the request id."""
-    app.before_request(correlate)
-    app.after_request(return_request_id)
-
-
-def correlate() -> None:
-    """Have an id for the request, which the runtime has given it already, and its trace."""
-    environ = request.environ
-    if "hellopod.request_id" not in environ:
-        conceal = current_app.extensions["config"].conceal
-        environ["hellopod.request_id"] = request_id(environ, conceal)
-    # The span of this request has set them already, if there is one.
-    headers = environ.setdefault("hellopod.trace_headers", incoming_trace_headers(environ))
-    environ["hellopod.trace"] = parse_traceparent(headers.get("traceparent", ""))
-    if rule := request.url_rule:
-        environ["hellopod.route"] = rule.rule
-
-
 def incoming_trace_headers(environ: dict[str, Any]) -> dict[str, str]:
     """Return the caller's trace context as it came."""
     return {name: environ[key] for name, key in TRACE_HEADERS.items() if key in environ}
@@ -51,14 +31,10 @@ def outgoing_headers() -> dict[str, str]:
     forwarding: a new parent id that nobody has recorded would tear the trace apart.
     """
     environ = request.environ
-    headers = {"X-Request-ID": environ["hellopod.request_id"]}
-    return headers | environ["hellopod.trace_headers"] if environ["hellopod.trace"] else headers
-
-
-def return_request_id(response: Response) -> Response:
-    """Say which id the logs know this request by."""
-    response.headers["X-Request-ID"] = request.environ["hellopod.request_id"]
-    return response
+    headers = dict(environ["hellopod.trace_headers"]) if environ.get("hellopod.trace") else {}
+    if identity := environ.get("hellopod.request_id"):
+        headers["X-Request-ID"] = identity
+    return headers
 
 
 def parse_traceparent(header: str) -> Trace | None:

@@ -5,6 +5,7 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.wrappers import Response
 
 from service.http1.head import ProtocolError
+from service.request import current_request
 
 
 def init_app(app: Flask) -> None:
@@ -51,7 +52,7 @@ def refuse_large_body() -> None:
 
     A chunked body does not say how long it is, and Werkzeug cuts it at the limit without a word.
     """
-    environ = request.environ
+    environ = current_request().environ
     if not environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
         return  # no body: RFC 9112 section 6.3; asking Flask costs 2 % of a small request
     too_large = (request.content_length or 0) > (request.max_content_length or 0)

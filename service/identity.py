@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, Response, current_app
+from flask import Flask, current_app
 
 from service.config import Config
 from service.state import Stage
@@ -48,15 +48,11 @@ class Identity:
 
 def current() -> Identity:
     """Return the identity of the app that serves this request."""
-    identity: Identity = current_app.extensions["identity"]
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # dear through the proxy
+    identity: Identity = app.extensions["identity"]
     return identity
 
 
 def init_app(app: Flask) -> None:
-    """Make the identity of the app and put the pod's name on every response."""
-    identity = app.extensions["identity"] = Identity.of(app.extensions["config"])
-
-    @app.after_request
-    def name_pod(response: Response) -> Response:
-        response.headers["X-Pod-Name"] = identity.pod
-        return response
+    """Make the identity of the app."""
+    app.extensions["identity"] = Identity.of(app.extensions["config"])

@@ -8,13 +8,12 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_flask_exporter import PrometheusMetrics
 
 from service import health
+from service.exporter import Exporter
 from service.exposition import render
 
 PATH = "/metrics"
-VERBS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 # Coarse, because there is one histogram for each route, method and status: so a whole scrape stays
 # under 1,000 samples whatever the traffic. The runtime has a finer one for all requests together.
 BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5)
@@ -34,7 +33,7 @@ def init_app(app: Flask) -> None:
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
-    exporter = PrometheusMetrics(
+    exporter = Exporter(
         app,
         path=None,  # see serve
         registry=registry,
@@ -52,9 +51,6 @@ def init_app(app: Flask) -> None:
         app.add_url_rule(PATH, view_func=serve)
     # Otherwise //path is one more answer, 308, for every method.
     app.url_map.merge_slashes = False
-    # Registered after the exporter's own hook and so run before it: it labels with request.method,
-    # and any token is a method to a client (RFC 9110 section 9.1).
-    app.after_request(bound_method)
 
 
 def serve() -> Response:
@@ -62,10 +58,3 @@ def serve() -> Response:
     registry = current_app.extensions["metrics_registry"]
     body, kind = render(registry, request.headers.get("Accept", ""))
     return Response(body, content_type=kind)
-
-
-def bound_method(response: Response) -> Response:
-    """Call a method that nobody registered OTHER. Only metrics look at it from here on."""
-    if request.method not in VERBS:
-        request.method = "OTHER"
-    return response

@@ -2,16 +2,19 @@
 
 import secrets
 
-from flask import Response, render_template, request
+from flask import Response, render_template
 
 from service.identity import Identity
+from service.request import current_request
 
 
 def wanted() -> bool:
     """Whether the client prefers HTML to text. What accepts everything, such as curl, does not."""
-    if request.environ.get("HTTP_ACCEPT") in (None, "*/*"):
+    asked = current_request()
+    if asked.environ.get("HTTP_ACCEPT") in (None, "*/*"):
         return False  # Werkzeug takes 5 % of a small request's instructions to find that out
-    return request.accept_mimetypes.best_match(["text/plain", "text/html"]) == "text/html"
+    preferred: str | None = asked.accept_mimetypes.best_match(["text/plain", "text/html"])
+    return preferred == "text/html"
 
 
 def render(identity: Identity) -> Response:
@@ -19,7 +22,9 @@ def render(identity: Identity) -> Response:
 
     Script and style are part of it: in a rollout the next request may reach another version.
     """
-    nonce = secrets.token_urlsafe(16)  # for one response: service/headers.py lets no cache have it
+    nonce = secrets.token_urlsafe(
+        16
+    )  # for one response: service/middleware.py lets no cache have it
     response = Response(render_template("page.html", me=identity, nonce=nonce))
     response.content_security_policy = policy(nonce)
     response.headers["Referrer-Policy"] = "no-referrer"

@@ -21,9 +21,10 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.wsgi import ClosingIterator
 
-from service import logs, metrics
+from service import logs
 from service.config import Config
 from service.correlation import TRACE_HEADERS
+from service.exporter import VERBS
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication
@@ -104,7 +105,7 @@ class Traced:
                     context=W3C.extract(self.carrier(environ), NO_PARENT),
                     kind=SpanKind.SERVER,
                     attributes={
-                        "http.request.method": method if method in metrics.VERBS else "_OTHER",
+                        "http.request.method": method if method in VERBS else "_OTHER",
                         "url.path": self.conceal(path),
                         "url.scheme": environ["wsgi.url_scheme"],
                     },
@@ -130,7 +131,7 @@ class Traced:
 def describe(span: trace.Span, environ: dict[str, Any], status: str) -> None:
     """Say what is known once there is a response; the name has no part that a client can invent."""
     method = environ["REQUEST_METHOD"]
-    method = method if method in metrics.VERBS else "HTTP"
+    method = method if method in VERBS else "HTTP"
     route = environ.get("hellopod.route")
     span.update_name(f"{method} {route}" if route else method)
     if route:

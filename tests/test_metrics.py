@@ -7,7 +7,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import create_app
-from service.metrics import VERBS
+from service.exporter import VERBS
 
 STATUSES = {"200", "400", "404", "405", "413"}
 

@@ -1,0 +1,235 @@
+"""Flask with less work for each request, by what Flask and Werkzeug offer for overriding.
+
+What is set that this does not know of, it leaves to Flask. tests/repository/test_foreign_suites.py
+runs Flask's own tests on it.
+"""
+
+import sys
+from collections.abc import Callable
+from inspect import CO_COROUTINE
+from types import FunctionType
+from typing import Any
+
+from flask import Flask, Response, request_tearing_down
+from flask.globals import request_ctx
+from flask.sessions import NullSession, SecureCookieSessionInterface
+from flask.typing import ResponseReturnValue
+from flask.wrappers import Request as FlaskRequest
+from werkzeug.exceptions import BadHost
+from werkzeug.routing import Map, MapAdapter, Rule
+from werkzeug.urls import uri_to_iri
+
+from service.request import Request, current_request
+
+RAISED = object()  # stands for the exception that is being handled
+MOST_HOSTS = 64  # to remember; a service has one or two, and clients may invent any
+
+
+class Routes(Map):
+    """A map that remembers who answers a path without variables."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.static: dict[tuple[str, str], Rule] = {}
+        super().__init__(*args, **options)
+
+    def add(self, *factories: Any) -> None:
+        """Add rules, and forget what others have answered."""
+        super().add(*factories)
+        self.static.clear()
+
+
+class Adapter(MapAdapter):
+    """Looks up a request's path, at first in what is remembered."""
+
+    map: Routes
+
+    def match(self, path_info: Any = None, method: Any = None, *args: Any, **options: Any) -> Any:
+        """Match as Werkzeug does. What asks for another path or method gets no memory."""
+        if args or path_info is not None or method is not None or options != {"return_rule": True}:
+            return super().match(path_info, method, *args, **options)
+        asked = self.path_info, self.default_method
+        rule = self.map.static.get(asked)
+        if rule is not None:
+            return rule, {}
+        rule, values = super().match(return_rule=True)
+        # With the path as it stands in the rule, and a method that the rule names, these are as
+        # many as there are rules. A rule for any method names none.
+        if rule.rule == asked[0] and asked[1] in (rule.methods or ()) and not rule.arguments:
+            self.map.static[asked] = rule
+        return rule, values
+
+
+class Unavailable(NullSession):
+    """The session without a SECRET_KEY, made without a callback for changes: none are allowed."""
+
+    def __init__(self, initial: Any = None) -> None:
+        pass
+
+
+class Sessions(SecureCookieSessionInterface):
+    """Flask's sessions; without a SECRET_KEY there is nothing to look for."""
+
+    null_session_class = Unavailable
+
+    def open_session(self, app: Flask, request: FlaskRequest) -> Any:
+        """Open what a request brings."""
+        return super().open_session(app, request) if app.secret_key else None
+
+
+class Body(list[bytes]):
+    """The pieces of a response, and what is to be called behind the last."""
+
+    close: Callable[[], None]
+
+
+class PlainResponse(Response):
+    """What Flask's own response becomes at last, where it is a status, headers and bytes."""
+
+    def get_wsgi_response(self, environ: Any) -> Any:
+        """Return what to send: its headers as they are, where there is nothing to do to them."""
+        headers, body = list(self.headers), self.response
+        names = [name.lower() for name, _ in headers]
+        if (
+            "content-length" not in names
+            or "location" in names
+            or "content-location" in names
+            or type(body) is not list
+            or self.status_code < 200
+            or self.status_code in (204, 304)
+            or environ["REQUEST_METHOD"] == "HEAD"
+            or len(body) != 1
+            or type(body[0]) is not bytes
+        ):
+            return super().get_wsgi_response(environ)
+        pieces = Body(body)
+        pieces.close = self.close
+        return pieces, self.status, headers
+
+
+class Application(Flask):
+    """Flask, with each special way for what all requests of a service have in common."""
+
+    request_class = Request
+    url_map_class = Routes
+    session_interface = Sessions()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.hosts: dict[tuple[str, str], tuple[str, str]] = {}
+        super().__init__(*args, **options)
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a plain function as it is; whatever else may be asynchronous, Flask finds out."""
+        if (
+            type(func) is FunctionType
+            and not func.__code__.co_flags & CO_COROUTINE
+            and not func.__dict__  # where inspect.markcoroutinefunction leaves its mark
+        ):
+            return func
+        return super().ensure_sync(func)
+
+    def create_url_adapter(self, request: FlaskRequest | None) -> MapAdapter | None:
+        """Bind the map to a request, to its host as it was done for others with the same."""
+        if request is None:
+            return super().create_url_adapter(None)
+        environ, config, routes = request.environ, self.config, self.url_map
+        scheme = environ["wsgi.url_scheme"]
+        where = scheme, environ.get("HTTP_HOST", "")
+        if (
+            not where[1]
+            or config["TRUSTED_HOSTS"] is not None
+            or config["SERVER_NAME"] is not None
+            or request.trusted_hosts is not None
+            or routes.host_matching
+            or self.subdomain_matching
+            or "HTTP_UPGRADE" in environ
+            or type(routes) is not Routes
+            or scheme not in ("http", "https")
+        ):
+            return self.bind(request)
+        known = self.hosts.get(where)
+        if known is None:
+            adapter = self.bind(request)
+            if len(self.hosts) >= MOST_HOSTS:
+                self.hosts.clear()
+            self.hosts[where] = known = request.host, adapter.server_name
+        request.host, server_name = known
+        script_name, path = environ.get("SCRIPT_NAME"), environ.get("PATH_INFO")
+        return Adapter(
+            routes,
+            server_name,
+            "/" if script_name is None else decode(script_name),
+            routes.default_subdomain or "",
+            scheme,
+            "/" if path is None else decode(path),
+            environ["REQUEST_METHOD"],
+            decode(environ.get("QUERY_STRING")),
+        )
+
+    def bind(self, request: FlaskRequest) -> MapAdapter:
+        """Bind as Flask does, and refuse a host that no URL can have.
+
+        Werkzeug lets some through, such as [:::] and xn--a.b, for which its request.url raises.
+        """
+        adapter = super().create_url_adapter(request)
+        try:
+            uri_to_iri(f"http://{request.host}/")
+        except ValueError:
+            raise BadHost from None
+        return adapter  # type: ignore[return-value]  # None without a request only
+
+    # The next four are Flask's, but for reaching the request once and not through its proxy, which
+    # is as dear as all the rest of them. tests/test_application.py proves them equal.
+
+    def preprocess_request(self) -> ResponseReturnValue | None:
+        """Call what stands before a view, for app and blueprints; return what one returns."""
+        asked = current_request()
+        names = (None, *reversed(asked.blueprints))
+        for name in names:
+            for note in self.url_value_preprocessors.get(name, ()):
+                note(asked.endpoint, asked.view_args)
+        for name in names:
+            for before in self.before_request_funcs.get(name, ()):
+                answer: ResponseReturnValue | None = self.ensure_sync(before)()
+                if answer is not None:
+                    return answer
+        return None
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        """Call the view; what has none, and OPTIONS, is for Flask."""
+        asked = current_request()
+        if asked.url_rule is None or asked.routing_exception or asked.method == "OPTIONS":
+            return super().dispatch_request()
+        view = self.ensure_sync(self.view_functions[asked.url_rule.endpoint])
+        answer: ResponseReturnValue = view(**asked.view_args or {})
+        return answer
+
+    def process_response(self, response: Response) -> Response:
+        """Call what stands behind a view, and save the session; then choose how it is sent."""
+        context = request_ctx._get_current_object()  # type: ignore[attr-defined]
+        for after in context._after_request_functions:
+            response = self.ensure_sync(after)(response)
+        for name in (*context.request.blueprints, None):
+            for after in reversed(self.after_request_funcs.get(name, ())):
+                response = self.ensure_sync(after)(response)
+        sessions = self.session_interface
+        if not sessions.is_null_session(context._session):
+            sessions.save_session(self, context._session, response)
+        if type(response) is Response:  # that of a fork has its own way
+            response.__class__ = PlainResponse
+        return response
+
+    def do_teardown_request(self, exc: Any = RAISED) -> None:
+        """Call what ends a request."""
+        if exc is RAISED:
+            exc = sys.exc_info()[1]
+        for name in (*current_request().blueprints, None):
+            for teardown in reversed(self.teardown_request_funcs.get(name, ())):
+                self.ensure_sync(teardown)(exc)
+        request_tearing_down.send(self, _async_wrapper=self.ensure_sync, exc=exc)
+
+
+def decode(text: Any) -> Any:
+    """Decode what PEP 3333 hands over as bytes dressed as latin-1; None if there is nothing."""
+    if text is None or text.isascii():
+        return text
+    return text.encode("latin-1").decode(errors="replace")
