@@ -2,12 +2,12 @@ import random
 import string
 from dataclasses import replace
 
-from gunicorn.http.errors import ParseException
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import create_app
 from service.exporter import VERBS
+from service.http1.head import ProtocolError
 
 STATUSES = {"200", "400", "404", "405", "413"}
 
@@ -70,7 +70,7 @@ class Malformed:
     """A body that turns out to be none, as chunks can."""
 
     def read(self, size=-1):
-        raise ParseException("no chunk")
+        raise ProtocolError(400, "no chunk")
 
     readline = readinto = read
 

@@ -130,8 +130,7 @@ def test_an_unready_pod_is_as_described(contract, stage, off, missing, words):
 
 def test_a_stuck_pod_is_as_described(contract):
     stuck = SimpleNamespace(parked_at=None, progress=0.0)
-    port = SimpleNamespace(clients=lambda: [stuck])
-    status, value = Health(port, 0.1, dict).live()
+    status, value = Health(lambda: [stuck], 0.1, dict).live()
 
     assert status == 503
     schema = contract["components"]["responses"]["NotLive"]["content"]["application/json"]
