@@ -4,7 +4,7 @@ import platform
 from importlib.metadata import version
 from importlib.resources import files
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, abort, jsonify, request
 
 from service import identity
 
@@ -53,4 +53,6 @@ def openapi() -> Response:
     response.cache_control.no_cache = True
     response.add_etag()
     response.make_conditional(request)
+    if response.status_code == 412:
+        abort(412)
     return response

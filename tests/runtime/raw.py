@@ -47,8 +47,11 @@ def read_response(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
     return int(status.split()[1]), headers, body
 
 
-def responses(data: bytes) -> list[tuple[int, dict[str, str], bytes]]:
-    """Take responses with a Content-Length apart; fails where there is anything else."""
+def responses(data: bytes, bodies: bool = True) -> list[tuple[int, dict[str, str], bytes]]:
+    """Take responses with a Content-Length apart; fails where there is anything else.
+
+    Without bodies, as those to HEAD, they have a length all the same.
+    """
     found = []
     while data:
         head, end, rest = data.partition(b"\r\n\r\n")
@@ -56,7 +59,7 @@ def responses(data: bytes) -> list[tuple[int, dict[str, str], bytes]]:
         assert end and re.fullmatch(r"HTTP/1\.[01] [1-5][0-9]{2} [ -~]+", line), data
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
         status = int(line.split()[1])
-        length = 0 if status == 100 else int(headers["content-length"])
+        length = 0 if status == 100 or not bodies else int(headers["content-length"])
         assert len(rest) >= length, data
         found.append((status, headers, rest[:length]))
         data = rest[length:]
