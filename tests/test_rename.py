@@ -15,6 +15,7 @@ LEFT_OUT = (
     "--ignore=tests/browser",
     "--ignore=tests/fuzz",
     "--ignore=tests/process",
+    "--ignore=tests/repository",
     "--ignore=tests/runtime",
     "--ignore=tests/timing",
     "--ignore=tests/test_smoke.py",
