@@ -1,6 +1,7 @@
 """Flask and nothing else, with answers of the same size as hellopod's.
 
-/chaos/wait and /chaos/cpu do what they do there: the handlers of the overload curves.
+/chaos/wait and /chaos/cpu do what they do there: the handlers of the overload curves. /echo is that
+of benchmarks/handlers.py.
 """
 
 import os
@@ -32,6 +33,11 @@ def identity():
         "started_at": "2026-01-01T00:00:00+00:00",
         "draining": False,
     }
+
+
+@app.post("/echo")
+def echo():
+    return request.json
 
 
 @app.get("/chaos/wait")
