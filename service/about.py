@@ -7,6 +7,7 @@ from importlib.resources import files
 from flask import Blueprint, Response, abort, jsonify, request
 
 from service import identity
+from service.request import current_request
 
 bp = Blueprint("about", __name__)
 
@@ -18,13 +19,14 @@ def show_identity() -> Response:
     With ?close the connection ends behind it, and the next request may reach another pod: a page
     cannot ask for that with a header.
     """
+    asked = current_request()
     response = jsonify(
         **identity.current().as_dict(),
-        remote_addr=request.remote_addr,
-        scheme=request.scheme,
-        host=request.host,
+        remote_addr=asked.remote_addr,
+        scheme=asked.scheme,
+        host=asked.host,
     )
-    if "close" in request.args:
+    if "close" in asked.args:
         response.headers["Connection"] = "close"
     return response
 

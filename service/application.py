@@ -7,7 +7,7 @@ runs Flask's own tests on it.
 import sys
 from collections.abc import Callable
 from inspect import CO_COROUTINE
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 from flask import Flask, Response, request_tearing_down
@@ -118,11 +118,12 @@ class Application(Flask):
         super().__init__(*args, **options)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a plain function as it is; whatever else may be asynchronous, Flask finds out."""
+        """Return a plain function or method; whatever else may be asynchronous, Flask finds out."""
+        plain = func.__func__ if type(func) is MethodType else func
         if (
-            type(func) is FunctionType
-            and not func.__code__.co_flags & CO_COROUTINE
-            and not func.__dict__  # where inspect.markcoroutinefunction leaves its mark
+            type(plain) is FunctionType
+            and not plain.__code__.co_flags & CO_COROUTINE
+            and not plain.__dict__  # where inspect.markcoroutinefunction leaves its mark
         ):
             return func
         return super().ensure_sync(func)

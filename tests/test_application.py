@@ -4,6 +4,7 @@ import inspect
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import flask
@@ -666,6 +667,51 @@ def test_clients_cannot_fill_the_memory(app):
 
     assert len(app.hosts) <= MOST_HOSTS
     assert list(app.url_map.static) == [("/a", "GET")]
+
+
+class Kinds:
+    def plain(self):
+        pass
+
+    async def asynchronous(self):
+        pass
+
+    async def __call__(self):
+        pass
+
+    def marked(self):
+        pass
+
+    def attributed(self):
+        pass
+
+    attributed.note = 1
+
+
+if hasattr(inspect, "markcoroutinefunction"):  # since Python 3.12
+    inspect.markcoroutinefunction(Kinds.marked)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        Kinds.plain,
+        Kinds().plain,
+        Kinds.asynchronous,
+        Kinds().asynchronous,
+        Kinds(),
+        Kinds.marked,
+        Kinds().marked,
+        Kinds().attributed,
+        partial(Kinds().plain),
+        partial(Kinds().asynchronous),
+        len,
+    ],
+)
+def test_what_is_asynchronous_is_found(function):
+    ours, theirs = (kind("app").ensure_sync(function) is function for kind in (Application, Flask))
+
+    assert ours == theirs
 
 
 @pytest.mark.parametrize("host", ["[:::]", "[::1::]:80", "xn--a.b"])
