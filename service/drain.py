@@ -4,6 +4,7 @@ import os
 import signal
 from typing import Any
 
+from service import streams
 from service.state import PodState, Stage
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -14,6 +15,7 @@ IGNORED = (signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
 
 def leave(_sig: int, _frame: Any) -> None:
     """Exit at once, whatever Python is in the middle of: nothing is being served yet."""
+    streams.flush()
     os._exit(0)
 
 

@@ -5,12 +5,18 @@ import logging
 import os
 import socket
 import sys
+import warnings
 from dataclasses import fields
 from typing import Any
 
-from service import drain
+from service import drain, streams
 
 drain.exit_on_stop_signals()  # from here on until gunicorn has handlers of its own
+
+streams.install()  # before anything can have something to say
+# The thread that writes the log ends before a fork, but not while it is stuck. The worker needs
+# nothing that such a thread can hold.
+warnings.filterwarnings("ignore", ".* use of fork", DeprecationWarning, r"gunicorn\.arbiter")
 
 from service.config import Config, SettingError  # noqa: E402
 from service.heartbeat import Heartbeat  # noqa: E402

@@ -1,6 +1,5 @@
 """Logs: a record for each request, and where all records go: to stdout, as JSON or as text."""
 
-import sys
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +8,7 @@ from gunicorn.glogging import Logger
 from service import health, metrics
 from service.config import Config
 from service.formatters import JsonLines, TextLines, ids
+from service.streams import STDOUT, Lines, is_terminal
 
 QUIET_PATHS = {metrics.PATH, *health.PATHS}
 
@@ -59,26 +59,23 @@ def logging_config(config: Config) -> dict[str, Any]:
     would print each of its records twice.
     """
     level = config.log_level.upper()
+    conceal = config.conceal if config.chaos_token else str
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "json": {
-                "()": JsonLines,
-                "pod": config.pod_name,
-                "conceal": config.conceal,
-            },
+            "json": {"()": JsonLines, "pod": config.pod_name, "conceal": conceal},
             "text": {
                 "()": TextLines,
                 "fmt": "%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-                "conceal": config.conceal,
+                "conceal": conceal,
             },
         },
         "handlers": {
             "stdout": {
-                "class": "service.output.Lines",
-                "stream": "ext://sys.stdout",
-                "formatter": "text" if sys.stdout.isatty() else "json",
+                "()": Lines,
+                "output": STDOUT,
+                "formatter": "text" if is_terminal(STDOUT) else "json",
             }
         },
         "root": {"level": level, "handlers": ["stdout"]},

@@ -1,5 +1,7 @@
 """Prometheus metrics: one registry an app, and labels that traffic cannot multiply."""
 
+from collections.abc import Iterator
+
 from flask import Flask, Request, Response, current_app, request
 from prometheus_client import (
     CollectorRegistry,
@@ -8,10 +10,12 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.core import CounterMetricFamily
 
 from service import health
 from service.exporter import Exporter
 from service.exposition import render
+from service.streams import STDERR, STDOUT
 
 PATH = "/metrics"
 # Coarse, because there is one histogram for each route, method and status: so a whole scrape stays
@@ -33,6 +37,7 @@ def init_app(app: Flask) -> None:
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
+    registry.register(DroppedLines())
     exporter = Exporter(
         app,
         path=None,  # see serve
@@ -51,6 +56,18 @@ def init_app(app: Flask) -> None:
         app.add_url_rule(PATH, view_func=serve)
     # Otherwise //path is one more answer, 308, for every method.
     app.url_map.merge_slashes = False
+
+
+class DroppedLines:
+    """A collector that reads how many lines nobody took in time, of master and worker."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Read it."""
+        yield CounterMetricFamily(
+            "hellopod_log_lines_dropped",
+            "Lines for stdout and stderr that could not be written",
+            value=STDOUT.dropped + STDERR.dropped,
+        )
 
 
 def serve() -> Response:

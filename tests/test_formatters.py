@@ -87,3 +87,56 @@ def test_a_secret_is_starred_before_half_of_it_is_cut_off():
     assert line["message"][-4:] == line["exc_info"][-4:] == "x***"
     text = TextLines("%(message)s", **conceal).format(record)
     assert (text.count("x***"), text.count("secret")) == (2, 0)
+
+
+class Unshown:
+    """Raises whatever is asked of it."""
+
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+def test_values_without_json_are_shown():
+    """The field alone: what else the record says is there."""
+    circular = []
+    circular.append(circular)
+    fields = {"pairs": {(1, 2): 3}, "ratio": float("nan"), "circular": circular, "half": "\ud800"}
+    line = json_line("seen", fine=[1], **fields, unshown={(1,): Unshown()})
+
+    assert (line["message"], line["fine"]) == ("seen", [1])
+    assert (line["pairs"], line["ratio"], line["half"]) == ("{(1, 2): 3}", "nan", "?")
+    assert line["circular"] == "[[...]]"
+    assert line["unshown"].startswith("<dict object at ")
+
+
+def test_a_secret_in_what_is_shown_is_starred():
+    record = logging.makeLogRecord({"msg": "seen", "pairs": {(1, 2): "secret"}})
+    formatter = JsonLines(pod="pod-1", conceal=lambda text: text.replace("secret", "***"))
+
+    assert json.loads(formatter.format(record))["pairs"] == "{(1, 2): '***'}"
+
+
+def test_a_message_with_keys_that_are_no_text():
+    line = json_line({(1, 2): 3, 4: 5, None: 6})
+
+    assert (line["(1, 2)"], line["4"], line["None"]) == (3, 5, 6)
+
+
+def test_a_record_with_a_mistake_is_logged_with_it():
+    """The standard library tells stderr, in twenty lines, and the record is lost."""
+    for mistake in ({"msg": "%d", "args": ("x",)}, {"msg": "%s", "args": (Unshown(),)}):
+        record = logging.LogRecord("a", logging.INFO, "", 1, exc_info=None, **mistake)
+        line = json.loads(JsonLines(pod="pod-1").format(record))
+        assert (line["level"], line["logger"]) == ("INFO", "a")
+        assert line["message"].startswith("a record that cannot be formatted: '%")
+        assert line["exc_info"].startswith("Traceback ")
+        assert datetime.fromisoformat(line["time"]).timestamp() == round(record.created, 6)
+        text = TextLines("%(name)s %(message)s").format(record)
+        assert text.startswith("a a record that cannot be formatted: '%")
+
+
+def test_a_field_whose_name_is_no_text():
+    record = logging.makeLogRecord({"msg": "seen"})
+    vars(record)[1, 2] = 3
+
+    assert "'seen'" in json.loads(JsonLines(pod="pod-1").format(record))["message"]

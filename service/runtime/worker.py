@@ -3,6 +3,7 @@
 loop accepts -> exchange reads -> scheduler: probe, run, wait or refuse -> pool: the app answers
 """
 
+import logging
 import os
 import signal
 import socket
@@ -255,5 +256,6 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Stop; at once if there is nothing to finish yet. The signal has woken the loop."""
         if not self.booted:
+            logging.shutdown()
             os._exit(0)
         self.alive = False
