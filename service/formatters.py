@@ -133,7 +133,8 @@ def timestamp(created: float) -> str:
     microseconds = round((created - second) * 1_000_000)
     if not 0 < microseconds < 1_000_000:  # none are not shown, and a million are a second
         return datetime.fromtimestamp(created, UTC).isoformat()
-    return f"{_up_to_seconds(second)}.{microseconds:06}+00:00"
+    # The million is cut off again: that is cheaper than to fill up with zeros.
+    return f"{_up_to_seconds(second)}.{str(1_000_000 + microseconds)[1:]}+00:00"
 
 
 @lru_cache(maxsize=1)

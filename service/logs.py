@@ -1,13 +1,14 @@
 """Logs: a record for each request, and where all records go: to stdout, as JSON or as text."""
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from gunicorn.glogging import Logger
 
-from service import health, metrics
+from service import access, health, metrics
 from service.config import Config
-from service.formatters import JsonLines, TextLines, ids
+from service.formatters import JsonLines, TextLines
 from service.streams import STDOUT, Lines, is_terminal
 
 QUIET_PATHS = {metrics.PATH, *health.PATHS}
@@ -21,35 +22,16 @@ class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         """Log a finished request; successful probes and scrapes are not worth a line."""
-        status = int(str(resp.status).split(maxsplit=1)[0])
-        path = text(environ.get("PATH_INFO", req.path))
-        if path in QUIET_PATHS and status < 400:
-            return
-        method = environ["REQUEST_METHOD"]
-        self.access_log.info(
-            "%s %s %d",
-            method,
-            path,
-            status,
-            extra=ids(environ)
-            | {
-                "method": method,
-                "route": environ.get("hellopod.route"),
-                "path": path,
-                "status": status,
-                "duration": round(request_time.total_seconds(), 6),
-                "bytes": resp.sent,
-                "remote_addr": environ.get("REMOTE_ADDR"),
-                "scheme": environ.get("wsgi.url_scheme"),
-                "host": text(environ.get("HTTP_HOST", "")),
-                "user_agent": text(environ.get("HTTP_USER_AGENT", "")),
-            },
-        )
+        status = status_code(resp.status)
+        path = access.text(environ.get("PATH_INFO", req.path))
+        if path not in QUIET_PATHS or status >= 400:
+            access.write(self.access_log, environ, path, status, resp.sent, request_time)
 
 
-def text(value: str) -> str:
-    """Decode what PEP 3333 hands over as bytes dressed as latin-1."""
-    return value.encode("latin-1", "replace").decode(errors="replace")
+@lru_cache
+def status_code(status: Any) -> int:
+    """Return the number that a status begins with."""
+    return int(str(status).split(maxsplit=1)[0])
 
 
 def logging_config(config: Config) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.wsgi import ClosingIterator
 
-from service import logs
+from service import access, logs
 from service.config import Config
 from service.correlation import TRACE_HEADERS
 from service.exporter import VERBS
@@ -94,7 +94,7 @@ class Traced:
 
     def __call__(self, environ: dict[str, Any], respond: "StartResponse") -> Iterable[bytes]:
         """Serve a request; there are no spans for probes and scrapes."""
-        path = logs.text(environ.get("PATH_INFO", ""))
+        path = access.text(environ.get("PATH_INFO", ""))
         if path in logs.QUIET_PATHS:
             return self.app(environ, respond)
         method = environ["REQUEST_METHOD"]
