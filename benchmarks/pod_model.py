@@ -13,9 +13,11 @@ import simpy
 
 from service.config import Config
 from service.runtime.admission import Admission, Verdict
+from service.runtime.computing import CpuMeter
 
 CONFIG = Config()
 SWITCH = 0.005  # seconds of CPU after which a thread lets another one run: Python's switch interval
+ASKING = 0.01  # of its time: what a thread that wants the interpreter uses meanwhile
 LOOK = 0.01  # seconds between two looks for who has waited too long, and who may run now
 # CPU seconds of a refusal, 13 % of what serving `/` takes: benchmarks.refusal, from 8 to 17 %.
 REFUSAL = 0.00007
@@ -50,19 +52,22 @@ class Point:
 
 
 @dataclass(eq=False)
-class Request:
+class Request(CpuMeter):
     """Stands for the connection and its CPU meter."""
 
-    age_from: float = 0.0
+    env: simpy.Environment
     cpu: float = 0.0
+    asking_since: float | None = None  # for the interpreter
     meter: "Request" = field(init=False)
 
     def __post_init__(self) -> None:
+        super().__init__()
         self.meter = self
 
     def used(self) -> float:
-        """Return CPU seconds so far."""
-        return self.cpu
+        """Return CPU seconds so far; a thread that asks for the interpreter uses some, too."""
+        asked = 0 if self.asking_since is None else self.env.now - self.asking_since
+        return self.cpu + ASKING * asked
 
 
 class Pod:
@@ -74,10 +79,17 @@ class Pod:
         self.rate = rate
         self.random = random.Random(seed)  # noqa: S311
         limits = CONFIG.concurrency, CONFIG.queue_length, CONFIG.queue_timeout
-        self.admission = Admission(*limits, threads=CONFIG.concurrency)
+        self.busy = 0.0  # seconds that the CPU was, however much of one the limit leaves
+        self.busy_since: float | None = None
+        self.admission = Admission(*limits, CONFIG.concurrency, self.usage)
         self.interpreter = simpy.PriorityResource(self.env)
         self.arrived = self.refused = 0
         self.cpu = self.taken = 0.0
+
+    def usage(self) -> tuple[float, int]:
+        """Return CPU seconds of the process."""
+        more = 0 if self.busy_since is None else self.env.now - self.busy_since
+        return self.busy + more, 0
 
     def run(self, warm_up: float, seconds: float) -> Point:
         """Return averages over some seconds."""
@@ -102,7 +114,7 @@ class Pod:
         while True:
             yield self.env.timeout(self.gap())
             self.arrived += 1
-            request = Request()
+            request = Request(self.env)
             verdict = self.admission.offer(request, self.env.now)
             if verdict is Verdict.RUN:
                 self.env.process(self.serve(request))
@@ -114,7 +126,8 @@ class Pod:
             yield self.env.timeout(LOOK)
             for request in self.admission.take_expired(self.env.now):
                 self.refuse(request)
-            self.start(self.admission.next(self.env.now))
+            while request := self.admission.next(self.env.now):
+                self.start(request)
             self.taken += self.admission.running + len(self.admission.waiting)
 
     def refuse(self, request: Request) -> None:
@@ -134,9 +147,13 @@ class Pod:
         """Take turns with all other threads; the event loop, which refuses, comes first."""
         while work > 1e-9:
             part = min(work, SWITCH)
+            request.asking_since = self.env.now
             with self.interpreter.request(priority) as turn:
                 yield turn
+                request.cpu, request.asking_since = request.used(), None
+                self.busy_since = self.env.now
                 yield self.env.timeout(part / self.handler.cores)
+                self.busy, self.busy_since = self.busy + part / self.handler.cores, None
             request.cpu += part
             self.cpu += part
             work -= part

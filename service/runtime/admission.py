@@ -1,16 +1,25 @@
-"""Who may run: a limit of running requests, a bounded queue before it, and an early no."""
+"""Who may run: a limit of running requests, a bounded queue before it, and an early no.
 
+A request that finds fewer than `limit` others is never refused: if too many compute (computing.py)
+it waits for as long as that takes. So clients that wait for their answers, as many as slots, are
+all served. While there are more, waits are bounded, or they would grow until clients give up.
+"""
+
+import math
 import threading
 from collections import Counter, deque
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from service.runtime.computing import ComputeGate
+from service.runtime.computing import ComputeGate, process_usage
 
 # A queue this much of QUEUE_TIMEOUT long is full: the forecast is an average, and a client that is
 # refused at the door learns it in milliseconds, one that waits in vain only after QUEUE_TIMEOUT.
-FORECAST_SHARE = 0.6
-WEIGHT = 0.2  # of one request in the average
+FORECAST_SHARE = 0.5
+PRESSURE = 1.5  # seconds for which an overload is remembered
+LOOK_BEAT = 0.002  # seconds between two looks at a queue that has slots, but may not use them
+QUEUE_BEAT = 0.01  # seconds, where it has none: a tenth of a delay that anybody notices
 
 
 class Verdict(Enum):
@@ -25,40 +34,63 @@ class Admission:
     """Counts requests in three states: running, waiting for a slot, parked.
 
     A parked request waits for its own client (to send the rest of an upload, to read a response),
-    needs a thread but no slot. All times are seconds of time.monotonic().
+    needs a thread but no slot. All times are seconds of time.monotonic(); `usage` returns what
+    process_usage() does.
     """
 
-    def __init__(self, limit: int, queue_length: int, queue_timeout: float, threads: int) -> None:
+    def __init__(
+        self,
+        limit: int,
+        queue_length: int,
+        queue_timeout: float,
+        threads: int,
+        usage: Callable[[], tuple[float, int]] = process_usage,
+    ) -> None:
         self.limit = limit
         self.queue_length = queue_length
         self.queue_timeout = queue_timeout
         self.threads = threads
-        self.gate = ComputeGate()
+        self.gate = ComputeGate(usage)
         self.paused = False  # nobody leaves the queue
         self.parked = 0
         self.waiting: deque[tuple[float, Any]] = deque()  # (deadline, connection), oldest first
         self.refused: Counter[str] = Counter()
+        self._pressed_until = 0.0
+        # When the latest left the queue, and how long after the one before or its beginning.
+        self._gaps: deque[tuple[float, float]] = deque(maxlen=limit)
+        self._moved_at = 0.0  # when one left the queue, or the first came
         self._lock = threading.Lock()
         self._emptied = threading.Event()  # the queue has been, since the latest wait for that
-        self._gap = 0.0  # seconds between the latest two that left the queue, on average
-        self._left_at = 0.0  # when the latest one did
 
     @property
     def running(self) -> int:
         """Requests that hold a slot."""
         return len(self.gate.running)
 
+    @property
+    def beat(self) -> float:
+        """Seconds after which to ask for the next() again, though nobody has left."""
+        return LOOK_BEAT if self.running < self.limit else QUEUE_BEAT
+
     def offer(self, connection: Any, now: float) -> Verdict:
         """Decide about a new request; RUN has taken a slot for it."""
         with self._lock:
+            inside = self.running + len(self.waiting)
+            if inside >= self.limit or not self._has_thread():
+                self._pressed_until = now + PRESSURE
             if not self.waiting and self._free(now):
                 self.gate.enter(connection, now)
                 return Verdict.RUN
-            if len(self.waiting) < self.queue_length and self._forecast() < self.queue_timeout:
-                self.waiting.append((now + self.queue_timeout, connection))
-                return Verdict.WAIT
-            self.refused["full"] += 1
-            return Verdict.REFUSE
+            pressed = now < self._pressed_until
+            if inside >= self.limit + self.queue_length or (pressed and self._is_slow(now)):
+                self._pressed_until = now + PRESSURE
+                self.refused["full"] += 1
+                return Verdict.REFUSE
+            if not self.waiting:
+                self._moved_at = now
+            patience = self.queue_timeout if pressed else math.inf
+            self.waiting.append((now + patience, connection))
+            return Verdict.WAIT
 
     def count_refused(self, reason: str) -> None:
         """Count one that was refused before it could be offered."""
@@ -68,14 +100,14 @@ class Admission:
     def leave(self, connection: Any, now: float) -> Any | None:
         """Give a slot back; returns the connection that gets it, if one waits."""
         with self._lock:
-            self.gate.leave(connection, now)
+            self._leave(connection, now)
             return self._next(now)
 
     def park(self, connection: Any, now: float) -> Any | None:
         """Give the slot back for as long as the client keeps its thread waiting."""
         with self._lock:
             if connection in self.gate.running:  # else it has given it back already
-                self.gate.leave(connection, now)
+                self._leave(connection, now)
             self.parked += 1
             return self._next(now)
 
@@ -88,12 +120,12 @@ class Admission:
 
     def take_expired(self, now: float) -> list[Any]:
         """Remove those that have waited for too long."""
-        expired = []
         with self._lock:
-            while self.waiting and self.waiting[0][0] <= now:
-                expired.append(self.waiting.popleft()[1])
-            self.refused["timeout"] += len(expired)
-        return expired
+            expired = [connection for deadline, connection in self.waiting if deadline <= now]
+            if expired:
+                self.waiting = deque(each for each in self.waiting if each[0] > now)
+                self.refused["timeout"] += len(expired)
+            return expired
 
     def next(self, now: float) -> Any | None:
         """Return a waiting connection that can run now, for when a slot appeared otherwise."""
@@ -101,7 +133,7 @@ class Admission:
             return self._next(now)
 
     def wait_until_empty(self, seconds: float) -> None:
-        """Let the threads have the queue for so long, or until they have taken the last."""
+        """Let the threads have the queue until they have taken the last, or so many seconds."""
         self._emptied.clear()
         if self.waiting:
             self._emptied.wait(seconds)
@@ -110,31 +142,32 @@ class Admission:
         """Whether only clients that keep threads waiting stand between the queue and its slots."""
         return bool(self.waiting) and self.running < self.limit and not self._has_thread()
 
+    def _leave(self, connection: Any, now: float) -> None:
+        self.gate.leave(connection, now, bool(self.waiting), now < self._pressed_until)
+
     def _has_thread(self) -> bool:
         return self.running + self.parked < self.threads
 
     def _free(self, now: float) -> bool:
         if self.running >= self.limit or not self._has_thread():
             return False
-        self.gate.look(now)
-        return self.gate.is_open()
+        return self.gate.admits(now, now < self._pressed_until)
 
     def _next(self, now: float) -> Any | None:
         if self.paused or not self.waiting or not self._free(now):
             return None
-        deadline, connection = self.waiting.popleft()
+        _, connection = self.waiting.popleft()
         if not self.waiting:
             self._emptied.set()
-        first_since = max(self._left_at, deadline - self.queue_timeout)
-        self._gap += WEIGHT * (now - first_since - self._gap)
-        self._left_at = now
+        self._gaps.append((now, now - self._moved_at))
+        self._moved_at = now
         self.gate.enter(connection, now)
         return connection
 
-    def _forecast(self) -> float:
-        """Guess how many seconds one more would wait behind those that wait already.
-
-        From how fast the queue moved, not from how long requests run: one that waits 10 s among
-        many fast ones keeps nobody from the other slots.
+    def _is_slow(self, now: float) -> bool:
+        """Guess whether one more would wait for too long, by Little's law: from how many wait and
+        how fast they leave. One that runs for 10 s among fast ones keeps nobody from other slots.
         """
-        return len(self.waiting) * self._gap / FORECAST_SHARE
+        gaps = [gap for left, gap in self._gaps if left > now - PRESSURE]
+        wait = len(self.waiting) * sum(gaps) / max(1, len(gaps))
+        return wait >= FORECAST_SHARE * self.queue_timeout

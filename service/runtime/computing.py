@@ -1,22 +1,38 @@
-"""How many requests compute, as opposed to wait: more than a few at once serve nobody.
+"""How many requests may compute at once: more than a few serve nobody.
 
-Threads of one interpreter take turns, so 16 requests that need 50 ms of CPU each are all done after
-800 ms, when they could have been done one by one from 50 ms on; and the event loop, which must
-refuse the others and answer probes, gets its turn among them. Requests that wait cost nothing and
-are not limited here. What a request does shows in the CPU clock of its thread.
+Threads of one interpreter take turns: 16 requests that need 50 ms of CPU each are all done after
+800 ms, when they could have been done one by one from 50 ms on, and the event loop, which refuses
+the others and answers probes, gets its turn among them. So few may be *runnable*, and one that
+blocks makes room for another: the "concurrency value" of an I/O completion port,
+https://learn.microsoft.com/windows/win32/fileio/i-o-completion-ports
+
+CPU clocks tell who is runnable. That of a thread that waits for a database stands still; that of
+one that computes moves, and moves while it waits for the interpreter too, as it wakes every switch
+interval to ask for it. One that has moved may have blocked since. But if many have, and the process
+used less of a CPU than there was for it, they do not wait for that.
 """
 
+import resource
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
+LOOK = 0.002  # seconds between two looks: each clock is a system call
+LATE = 0.006  # seconds; in a longer time between two looks the CPU may have been withheld from us
+BUSY = 0.9  # of the time between two looks, for a CPU that did not wait for work
 AT_ONCE = 2  # one that computes, and one that has the next turn at once
-MATURE = 0.005  # seconds of CPU after which a request can count as computing
-LONG = 0.5  # seconds of CPU after which it no longer counts: it must not keep all others out
-SHARE = 0.05  # of its age that it must have computed; 16 at once on half a CPU have 0.03 each
-UNKNOWN = 0.05  # seconds after which a request that has not computed counts as waiting
-WEIGHT = 0.1  # of one request in the share of requests that compute
-LOOK = 0.001  # seconds between two looks: 2 % less time for small requests, 16 at once
+BURSTS = 0.02  # CPU seconds of requests that compute at once, if they are short: so many of them
+LATER = 0.2  # the same of requests that wait first, and show only later that they are too many
+CAUTION = 1.0  # seconds after there were too many of these, in which only one comes for each
+SMALL = 0.001  # CPU seconds that every request may take
+LONG = 0.5  # CPU seconds after which a request no longer counts: it must not keep all others out
+WEIGHT = 0.1  # of one request in an average; a tenth of it for a small one, as these are many
+
+
+def process_usage() -> tuple[float, int]:
+    """Return CPU seconds of this process, and how often the kernel has taken a CPU from it."""
+    return time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 class CpuMeter:
@@ -25,9 +41,9 @@ class CpuMeter:
     available = hasattr(time, "pthread_getcpuclockid")  # not on macOS
 
     def __init__(self) -> None:
-        self.age_from = 0.0
         self._clock: int | None = None
         self._start = 0.0
+        self.enter(0.0)
 
     def begin(self) -> None:
         """Start, in the thread that serves the request."""
@@ -43,43 +59,104 @@ class CpuMeter:
         """Return seconds so far; 0 before begin()."""
         return 0.0 if self._clock is None else time.clock_gettime(self._clock) - self._start
 
+    def enter(self, now: float) -> None:
+        """Know nothing yet of a request that may run from now on."""
+        self.since = now
+        self.computes: bool | None = None
+        self.waits_first = False
+        self.seen = 0.0  # CPU seconds at the previous look
+        self._looks = 0  # since it began before the previous one
+
+    def look(self, previous: float, fair: bool) -> None:
+        """See whether it computes, from what it used since the previous look.
+
+        That it used nothing says something only if it was fair: the process had the CPU it asked.
+        """
+        used = self.used()
+        moved, self.seen = used > self.seen, used
+        if moved or (fair and self.since <= previous):
+            self.computes = moved and SMALL <= used < LONG
+        if self.since <= previous:
+            self._looks += 1
+            self.waits_first |= self._looks == 2 and not moved
+
 
 class ComputeGate:
-    """Opens for a new request while fewer than AT_ONCE compute. The caller has a lock."""
+    """Admits a request while few others are runnable. The caller has a lock.
 
-    def __init__(self) -> None:
-        self.running: dict[Any, bool | None] = {}  # request: computes, waits, or not known yet
-        self.share = 0.0  # of the latest requests that computed
-        self._look_at = 0.0
+    A request that waits first, as for a database whose rows it will render, is no reason to close
+    now, and one too many later. So their number counts too, the *level*: it rises while few
+    are runnable and falls, with those that leave, while many are, as the window of TCP Vegas
+    (Brakmo and Peterson, 1995) between its thresholds alpha and beta.
+    """
+
+    def __init__(self, usage: Callable[[], tuple[float, int]]) -> None:
+        self.running: dict[Any, CpuMeter] = {}
+        self._usage = usage
+        self._seen = usage()
+        self._looked_at = 0.0
+        self._busy = False
+        self._cores = 1  # that work for us at the same time, as C code lets them
+        self._work = 0.05  # CPU seconds of a request, on average; a first guess to be careful
+        self._later = 0.0  # share of requests that wait first
+        self._level = 0  # requests that may run, whoever is runnable
+        self._crowded_at = -CAUTION
+        self._left = self._fell = False  # some request has, since the level rose; with the last one
 
     def enter(self, request: Any, now: float) -> None:
         """Note a request that runs from now on; it has a CpuMeter called meter."""
-        request.meter.age_from = now
-        self.running[request] = None
+        request.meter.enter(now)
+        self.running[request] = request.meter
 
-    def leave(self, request: Any, now: float) -> None:
-        """Note a request that no longer runs."""
-        computed = self.running.pop(request) or (
-            now - request.meter.age_from >= MATURE and request.meter.used() >= MATURE
-        )
-        self.share += WEIGHT * (computed - self.share)
-
-    def look(self, now: float) -> None:
-        """Find out what the running requests are doing."""
-        if now < self._look_at:
+    def leave(self, request: Any, now: float, wanted: bool, pressed: bool) -> None:
+        """Note a request that no longer runs, and whether others want its place."""
+        meter = self.running.pop(request)
+        if (used := meter.used()) >= SMALL:
+            self._work += WEIGHT * (used - self._work)
+            self._later += WEIGHT * (meter.waits_first - self._later)
+        else:
+            self._work += WEIGHT / 10 * (used - self._work)
+        self._left = True
+        if not wanted:
+            self._level = len(self.running)
             return
-        self._look_at = now + LOOK
-        for request in self.running:
-            age = now - request.meter.age_from
-            if age < MATURE:
-                continue  # nor can it have used as much; each clock is a system call
-            used = request.meter.used()
-            if used >= MATURE:
-                self.running[request] = used >= SHARE * age and used < LONG
-            elif age > UNKNOWN:
-                self.running[request] = False
+        self._look(now)
+        if self._runnable() >= self._threshold(LATER if self._later > 0.5 else BURSTS, pressed):
+            self._crowded_at = now
+            self._fell = not self._fell
+            self._level = max(len(self.running), self._level - self._fell)
 
-    def is_open(self) -> bool:
-        """Whether one more may run; those not known yet count as the latest ones turned out."""
-        states = list(self.running.values())
-        return states.count(True) + self.share * states.count(None) < AT_ONCE - self.share / 2
+    def admits(self, now: float, pressed: bool) -> bool:
+        """Whether one more may run; pressed: while others are refused, which takes its time too."""
+        self._look(now)
+        if len(self.running) >= self._level:
+            careful = self._later > 0.5 and now < self._crowded_at + CAUTION
+            if self._runnable() >= self._threshold(BURSTS, pressed) or (careful and not self._left):
+                return False
+            self._left = False
+            self._level = len(self.running) + 1
+        return True
+
+    def _threshold(self, work: float, pressed: bool) -> float:
+        # The average may be of another kind of requests than those that compute now.
+        seen = (meter.seen for meter in self.running.values() if meter.computes)
+        return self._cores - 1 + max(AT_ONCE, work / (1 + pressed) / max(self._work, *seen, 1e-6))
+
+    def _runnable(self) -> int:
+        computes = [meter.computes for meter in self.running.values()]
+        unknown = 0 if self._later > 0.5 else computes.count(None)
+        return unknown + (computes.count(True) if self._busy else 0)
+
+    def _look(self, now: float) -> None:
+        if now < self._looked_at + LOOK:
+            return
+        (cpu, preempted), seen = self._usage(), self._seen
+        seconds, previous = now - self._looked_at, self._looked_at
+        self._seen, self._looked_at = (cpu, preempted), now
+        cores = (cpu - seen[0]) / seconds
+        self._cores = max(1, round(cores))
+        # With neighbours, or at its limit, a process has less of a CPU than it asks for.
+        fair = preempted == seen[1] and seconds <= LATE
+        self._busy = cores >= BUSY * self._cores or (self._busy and not fair) or preempted > seen[1]
+        for meter in self.running.values():
+            meter.look(previous, fair)

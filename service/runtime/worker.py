@@ -177,9 +177,13 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def take_turns(self) -> None:
         """Leave the interpreter to the threads for a while, then have it for the event loop."""
+        end = time.monotonic() + TURN
+        while self.admission.waiting and (left := end - time.monotonic()) > 0:
+            self.admission.wait_until_empty(min(left, self.admission.beat))
+            self.scheduler.start_waiting()
         beat = QUEUE_BEAT if self.scheduler.is_waited_for() else self.loop.longest_sleep
         if self.admission.waiting:
-            self.admission.wait_until_empty(TURN)
+            beat = 0.0  # nobody leaves the queue meanwhile
         self.admission.paused = True
         try:
             self.loop.turn(beat)

@@ -9,6 +9,7 @@ from threading import Thread
 import pytest
 
 from service.runtime.admission import Admission, Verdict
+from service.runtime.computing import CpuMeter
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, TEST_APP, Gunicorn
 from tests.runtime.raw import connect, get, is_problem, metric, read_response
 
@@ -188,32 +189,206 @@ def test_an_upload_that_waited_in_vain_takes_its_body_with_it():
         assert sock.recv(1) == b""
 
 
-class Request:
+class Request(CpuMeter):
     """What Admission needs of a connection; its thread has used as much CPU as is said here."""
 
     def __init__(self):
+        super().__init__()
         self.meter = self
-        self.age_from = 0.0
         self.cpu = 0.0
 
     def used(self):
         return self.cpu
 
 
+class Process:
+    """An Admission of a process on one core, whose requests do what compute() and wait() say."""
+
+    def __init__(self, limit=16, queue_length=32, queue_timeout=0.3):
+        self.now = self.cpu = 0.0
+        self.preempted = 0
+        self.admission = Admission(
+            limit, queue_length, queue_timeout, limit + 48, lambda: (self.cpu, self.preempted)
+        )
+        self.running = []
+
+    def offer(self, count=1):
+        """Offer so many; returns what became of the last."""
+        for _ in range(count):
+            request = Request()
+            verdict = self.admission.offer(request, self.now)
+            if verdict is Verdict.RUN:
+                self.running.append(request)
+        return verdict
+
+    def compute(self, seconds, *requests):
+        """Let these take turns at the CPU for so long, with looks at the queue in between."""
+        end = self.now + seconds
+        while self.now < end - 1e-9:
+            self.now += 0.002
+            self.cpu += 0.002
+            for request in requests:
+                request.cpu += 0.002 / len(requests)
+            self.look()
+
+    def wait(self, seconds):
+        """Let time pass without anybody computing."""
+        end = self.now + seconds
+        while self.now < end - 1e-9:
+            self.now += 0.002
+            self.look()
+
+    def look(self):
+        while request := self.admission.next(self.now):
+            self.running.append(request)
+
+    def leave(self, request):
+        self.running.remove(request)
+        if following := self.admission.leave(request, self.now):
+            self.running.append(following)
+
+    def serve(self, seconds, count):
+        """Have all that run compute, and the oldest leave after so long, so many times."""
+        for _ in range(count):
+            oldest = self.running[0]
+            self.compute(seconds, *self.running)
+            self.leave(oldest)
+
+
+def test_few_compute_at_once():
+    process = Process()
+    process.offer(2)
+    process.compute(0.02, *process.running)
+
+    assert process.offer(4) is Verdict.WAIT
+    process.compute(0.02, *process.running)
+    assert len(process.running) == 2
+
+
+def test_few_compute_at_once_beside_busy_neighbours():
+    """The process has a third of a CPU, and the kernel takes it away again and again."""
+    process = Process()
+    process.offer(2)
+    for _ in range(10):
+        process.cpu += 0.003
+        process.now += 0.009
+        process.preempted += 1
+        for request in process.running:
+            request.cpu += 0.0015
+        process.look()
+
+    assert process.offer(4) is Verdict.WAIT
+    assert len(process.running) == 2
+
+
+def test_few_compute_at_once_after_many_small_ones():
+    """What they took on average is no reason to let in ten of another kind."""
+    process = Process()
+    for _ in range(1000):
+        process.offer()
+        process.now += 0.001
+        process.leave(process.running[0])
+    for _ in range(8):
+        process.offer()
+        process.compute(0.05, *process.running)
+
+    assert len(process.running) <= 3
+
+
+def test_who_waits_after_computing_makes_room():
+    """The gate closes for what computes now, not for what has since it began."""
+    process = Process()
+    process.offer(2)
+    process.compute(0.02, *process.running)
+    process.offer(5)
+    assert len(process.running) == 2
+
+    process.compute(0.05, process.running[0])
+
+    assert len(process.running) == 7
+
+
+def test_as_many_as_slots_are_never_refused():
+    """However long their turn takes to come, and without a queue: sixteen of 0.1 s each."""
+    process = Process(queue_length=0)
+    assert process.offer(16) is Verdict.WAIT
+    expired = []
+    for _ in range(16):
+        process.serve(0.1, 1)
+        expired += process.admission.take_expired(process.now)
+
+    assert not expired
+    assert process.now > 5 * process.admission.queue_timeout
+    assert not process.running
+    assert not process.admission.refused
+
+
+def test_waits_are_bounded_once_there_are_more():
+    process = Process()
+    process.offer(16)
+    process.compute(0.2, *process.running)
+    assert process.offer() is Verdict.WAIT
+    process.compute(0.2, *process.running)
+    assert not process.admission.take_expired(process.now)
+    process.compute(0.2, *process.running)
+
+    expired = process.admission.take_expired(process.now)
+
+    assert len(expired) == 1  # the others came before
+    assert process.admission.refused == {"timeout": 1}
+
+
+def test_a_queue_without_a_prospect_refuses_at_the_door():
+    process = Process()
+    process.offer(20)
+    process.serve(0.1, 3)  # and so the queue takes some seconds
+
+    assert process.offer() is Verdict.REFUSE
+    assert process.admission.refused["full"] == 1
+
+
+def test_an_overload_is_forgotten_within_two_seconds():
+    process = Process()
+    process.offer(48)
+    for _ in range(48):
+        if process.running:
+            process.serve(0.28, 1)
+            process.admission.take_expired(process.now)
+    assert not process.running
+    assert process.admission.refused
+    process.admission.refused.clear()
+    process.now += 2.0
+
+    process.offer(45)
+
+    assert not process.admission.refused
+
+
+def test_c_code_on_a_core_each_is_not_in_its_own_way():
+    """Two that compute without the interpreter let a third go on."""
+    process = Process()
+    process.offer(2)
+    for _ in range(10):
+        process.now += 0.002
+        process.cpu += 0.004
+        for request in process.running:
+            request.cpu += 0.002
+        process.look()
+
+    assert process.offer() is Verdict.RUN
+
+
 def test_one_long_request_is_no_reason_to_refuse_others():
     """The forecast is about how fast the queue moves, not about how long requests run."""
-    admission = Admission(limit=16, queue_length=32, queue_timeout=0.3, threads=64)
-    slow = Request()
-    admission.offer(slow, 0.0)
-    admission.leave(slow, 10.0)
-    computing = [Request(), Request()]
-    for request in computing:
-        assert admission.offer(request, 10.0) is Verdict.RUN
-        request.cpu = 0.007  # the gate is closed
+    process = Process()
+    process.offer()
+    process.wait(10)
+    process.leave(process.running[0])
+    process.offer(2)
+    process.compute(0.02, *process.running)
 
-    verdicts = {admission.offer(Request(), 10.008) for _ in range(5)}
-
-    assert verdicts == {Verdict.WAIT}
+    assert process.offer(5) is Verdict.WAIT
+    assert not process.admission.refused
 
 
 def test_nobody_leaves_the_queue_while_the_event_loop_has_its_turn():
