@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import simpy
 
+from service.computing.meter import CpuMeter
 from service.config import Config
 from service.runtime.admission import Admission, Verdict
-from service.runtime.computing import CpuMeter
 
 CONFIG = Config()
 SWITCH = 0.005  # seconds of CPU after which a thread lets another one run: Python's switch interval

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from service.computing.meter import CpuMeter
 from service.runtime.admission import Verdict
-from service.runtime.computing import CpuMeter
 
 from .processor import Processor, Step, Steps, Thread
 

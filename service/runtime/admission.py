@@ -1,8 +1,8 @@
 """Who may run: a limit of running requests, a bounded queue before it, and an early no.
 
-A request that finds fewer than `limit` others is never refused: if too many compute (computing.py)
-it waits for as long as that takes. So clients that wait for their answers, as many as slots, are
-all served. While there are more, waits are bounded, or they would grow until clients give up.
+A request that finds fewer than `limit` others is never refused: if too many compute it waits for as
+long as that takes (service/computing). So clients that wait for their answers, as many as slots,
+are all served. While there are more, waits are bounded, or they would grow until clients give up.
 """
 
 import math
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from service.runtime.computing import ComputeGate, process_usage
+from service.computing.gate import ComputeGate, process_usage
 
 # A queue this much of QUEUE_TIMEOUT long is full: the forecast is an average, and a client that is
 # refused at the door learns it in milliseconds, one that waits in vain only after QUEUE_TIMEOUT.

@@ -7,10 +7,10 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from service.computing.meter import CpuMeter
 from service.http1.body import NO_BODY, Body
 from service.http1.head import NO_REQUEST, HeadReader, ProtocolError, Request
 from service.http1.wsgi import connection_environ, request_environ
-from service.runtime.computing import CpuMeter
 
 if TYPE_CHECKING:
     from service.runtime.port import Port

@@ -76,7 +76,8 @@ def test_a_reader_that_never_reads(usual, longest_stop):
         assert server.is_healthy()
 
         assert is_as_fast(server, usual)
-        assert server.dropped() >= dropped + 490  # a line may fit where a longer one did not
+        # The thread may have filled the pipe's 64 KiB only now: room for 200 lines of 330 bytes.
+        assert server.dropped() >= dropped + 290
         server.ask(3, "/fill")
         assert resident(worker) < memory + 2**21
         assert server.is_healthy()

@@ -8,8 +8,8 @@ from threading import Thread
 
 import pytest
 
+from service.computing.meter import CpuMeter
 from service.runtime.admission import Admission, Verdict
-from service.runtime.computing import CpuMeter
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, TEST_APP, Gunicorn
 from tests.runtime.raw import connect, get, is_problem, metric, read_response
 

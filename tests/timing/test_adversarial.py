@@ -15,10 +15,14 @@ LIMITS = Limits(line=4094, fields=100, field=8190, body=2 << 20)
 PATTERNS = patterns()
 
 
-def seconds(call):
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
+def seconds(call, times=1):
+    """Return CPU seconds, for a busy machine does not count; the least of some times."""
+    found = []
+    for _ in range(times):
+        started = time.thread_time()
+        call()
+        found.append(time.thread_time() - started)
+    return min(found)
 
 
 def test_a_pattern_that_is_quadratic_is_found_out():
@@ -93,10 +97,13 @@ def read_body(data, step):
 )
 def test_what_drips_costs_as_much_as_what_comes_at_once(read, data, step):
     """Beside what each arrival costs, whatever is in it: twice, and here five times for noise."""
-    once = min(seconds(lambda: read(data, len(data))) for _ in range(3))
-    dripped = seconds(lambda: read(data, step))
+    once = seconds(lambda: read(data, len(data)), times=3)
     arrivals = len(data) // step + 1
+    most = 5 * once + arrivals * 5e-6 + 0.005
+    dripped = seconds(lambda: read(data, step))
+    if dripped >= most:  # what is quadratic takes as long each time
+        dripped = seconds(lambda: read(data, step), times=3)
 
     print(f"at once {once * 1000:.2f} ms, dripped {dripped * 1000:.2f} ms in {arrivals} pieces")
-    assert dripped < 5 * once + arrivals * 5e-6 + 0.005
+    assert dripped < most
     assert once < 1.0  # of a megabyte; the event loop reads a 64th of that at once

@@ -6,17 +6,16 @@ the others and answers probes, gets its turn among them. So few may be *runnable
 blocks makes room for another: the "concurrency value" of an I/O completion port,
 https://learn.microsoft.com/windows/win32/fileio/i-o-completion-ports
 
-CPU clocks tell who is runnable. That of a thread that waits for a database stands still; that of
-one that computes moves, and moves while it waits for the interpreter too, as it wakes every switch
-interval to ask for it. One that has moved may have blocked since. But if many have, and the process
-used less of a CPU than there was for it, they do not wait for that.
+CPU clocks tell who is runnable (see meter.py). One that has moved may have blocked since. But if
+many have, and the process used less of a CPU than there was for it, they do not wait for that.
 """
 
 import resource
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
+
+from service.computing.meter import SMALL, CpuMeter
 
 LOOK = 0.002  # seconds between two looks: each clock is a system call
 LATE = 0.006  # seconds; in a longer time between two looks the CPU may have been withheld from us
@@ -25,60 +24,12 @@ AT_ONCE = 2  # one that computes, and one that has the next turn at once
 BURSTS = 0.02  # CPU seconds of requests that compute at once, if they are short: so many of them
 LATER = 0.2  # the same of requests that wait first, and show only later that they are too many
 CAUTION = 1.0  # seconds after there were too many of these, in which only one comes for each
-SMALL = 0.001  # CPU seconds that every request may take
-LONG = 0.5  # CPU seconds after which a request no longer counts: it must not keep all others out
 WEIGHT = 0.1  # of one request in an average; a tenth of it for a small one, as these are many
 
 
 def process_usage() -> tuple[float, int]:
     """Return CPU seconds of this process, and how often the kernel has taken a CPU from it."""
     return time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
-
-
-class CpuMeter:
-    """CPU time of the request that a thread is serving, readable from other threads."""
-
-    available = hasattr(time, "pthread_getcpuclockid")  # not on macOS
-
-    def __init__(self) -> None:
-        self._clock: int | None = None
-        self._start = 0.0
-        self.enter(0.0)
-
-    def begin(self) -> None:
-        """Start, in the thread that serves the request."""
-        if self.available:
-            self._start = time.thread_time()
-            self._clock = time.pthread_getcpuclockid(threading.get_ident())
-
-    def end(self) -> None:
-        """Stop, in the same thread."""
-        self._clock = None
-
-    def used(self) -> float:
-        """Return seconds so far; 0 before begin()."""
-        return 0.0 if self._clock is None else time.clock_gettime(self._clock) - self._start
-
-    def enter(self, now: float) -> None:
-        """Know nothing yet of a request that may run from now on."""
-        self.since = now
-        self.computes: bool | None = None
-        self.waits_first = False
-        self.seen = 0.0  # CPU seconds at the previous look
-        self._looks = 0  # since it began before the previous one
-
-    def look(self, previous: float, fair: bool) -> None:
-        """See whether it computes, from what it used since the previous look.
-
-        That it used nothing says something only if it was fair: the process had the CPU it asked.
-        """
-        used = self.used()
-        moved, self.seen = used > self.seen, used
-        if moved or (fair and self.since <= previous):
-            self.computes = moved and SMALL <= used < LONG
-        if self.since <= previous:
-            self._looks += 1
-            self.waits_first |= self._looks == 2 and not moved
 
 
 class ComputeGate:

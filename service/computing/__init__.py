@@ -1,0 +1,1 @@
+"""Who computes, and how many requests may: CPU clocks and no sockets."""

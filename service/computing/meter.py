@@ -1,0 +1,57 @@
+"""Whether a request computes or waits: its thread's CPU clock tells.
+
+That of a thread that waits for a database stands still; that of one that computes moves, and moves
+while it waits for the interpreter too, as it wakes every switch interval to ask for it.
+"""
+
+import threading
+import time
+
+SMALL = 0.001  # CPU seconds that every request may take
+LONG = 0.5  # CPU seconds after which a request no longer counts: it must not keep all others out
+
+
+class CpuMeter:
+    """CPU time of the request that a thread is serving, readable from other threads."""
+
+    available = hasattr(time, "pthread_getcpuclockid")  # not on macOS
+
+    def __init__(self) -> None:
+        self._clock: int | None = None
+        self._start = 0.0
+        self.enter(0.0)
+
+    def begin(self) -> None:
+        """Start, in the thread that serves the request."""
+        if self.available:
+            self._start = time.thread_time()
+            self._clock = time.pthread_getcpuclockid(threading.get_ident())
+
+    def end(self) -> None:
+        """Stop, in the same thread."""
+        self._clock = None
+
+    def used(self) -> float:
+        """Return seconds so far; 0 before begin()."""
+        return 0.0 if self._clock is None else time.clock_gettime(self._clock) - self._start
+
+    def enter(self, now: float) -> None:
+        """Know nothing yet of a request that may run from now on."""
+        self.since = now
+        self.computes: bool | None = None
+        self.waits_first = False
+        self.seen = 0.0  # CPU seconds at the previous look
+        self._looks = 0  # since it began before the previous one
+
+    def look(self, previous: float, fair: bool) -> None:
+        """See whether it computes, from what it used since the previous look.
+
+        That it used nothing says something only if it was fair: the process had the CPU it asked.
+        """
+        used = self.used()
+        moved, self.seen = used > self.seen, used
+        if moved or (fair and self.since <= previous):
+            self.computes = moved and SMALL <= used < LONG
+        if self.since <= previous:
+            self._looks += 1
+            self.waits_first |= self._looks == 2 and not moved
