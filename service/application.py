@@ -12,98 +12,19 @@ from typing import Any
 
 from flask import Flask, Response, request_tearing_down
 from flask.globals import request_ctx
-from flask.sessions import NullSession, SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Request as FlaskRequest
 from werkzeug.exceptions import BadHost
-from werkzeug.routing import Map, MapAdapter, Rule
+from werkzeug.routing import MapAdapter
 from werkzeug.urls import uri_to_iri
 
 from service.request import Request, current_request
+from service.response import PlainResponse
+from service.routing import Adapter, Routes
+from service.sessions import Sessions
 
 RAISED = object()  # stands for the exception that is being handled
 MOST_HOSTS = 64  # to remember; a service has one or two, and clients may invent any
-
-
-class Routes(Map):
-    """A map that remembers who answers a path without variables."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        self.static: dict[tuple[str, str], Rule] = {}
-        super().__init__(*args, **options)
-
-    def add(self, *factories: Any) -> None:
-        """Add rules, and forget what others have answered."""
-        super().add(*factories)
-        self.static.clear()
-
-
-class Adapter(MapAdapter):
-    """Looks up a request's path, at first in what is remembered."""
-
-    map: Routes
-
-    def match(self, path_info: Any = None, method: Any = None, *args: Any, **options: Any) -> Any:
-        """Match as Werkzeug does. What asks for another path or method gets no memory."""
-        if args or path_info is not None or method is not None or options != {"return_rule": True}:
-            return super().match(path_info, method, *args, **options)
-        asked = self.path_info, self.default_method
-        rule = self.map.static.get(asked)
-        if rule is not None:
-            return rule, {}
-        rule, values = super().match(return_rule=True)
-        # With the path as it stands in the rule, and a method that the rule names, these are as
-        # many as there are rules. A rule for any method names none.
-        if rule.rule == asked[0] and asked[1] in (rule.methods or ()) and not rule.arguments:
-            self.map.static[asked] = rule
-        return rule, values
-
-
-class Unavailable(NullSession):
-    """The session without a SECRET_KEY, made without a callback for changes: none are allowed."""
-
-    def __init__(self, initial: Any = None) -> None:
-        pass
-
-
-class Sessions(SecureCookieSessionInterface):
-    """Flask's sessions; without a SECRET_KEY there is nothing to look for."""
-
-    null_session_class = Unavailable
-
-    def open_session(self, app: Flask, request: FlaskRequest) -> Any:
-        """Open what a request brings."""
-        return super().open_session(app, request) if app.secret_key else None
-
-
-class Body(list[bytes]):
-    """The pieces of a response, and what is to be called behind the last."""
-
-    close: Callable[[], None]
-
-
-class PlainResponse(Response):
-    """What Flask's own response becomes at last, where it is a status, headers and bytes."""
-
-    def get_wsgi_response(self, environ: Any) -> Any:
-        """Return what to send: its headers as they are, where there is nothing to do to them."""
-        headers, body = list(self.headers), self.response
-        names = [name.lower() for name, _ in headers]
-        if (
-            "content-length" not in names
-            or "location" in names
-            or "content-location" in names
-            or type(body) is not list
-            or self.status_code < 200
-            or self.status_code in (204, 304)
-            or environ["REQUEST_METHOD"] == "HEAD"
-            or len(body) != 1
-            or type(body[0]) is not bytes
-        ):
-            return super().get_wsgi_response(environ)
-        pieces = Body(body)
-        pieces.close = self.close
-        return pieces, self.status, headers
 
 
 class Application(Flask):

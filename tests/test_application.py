@@ -18,7 +18,9 @@ from werkzeug.routing import BaseConverter, Map, Rule
 from werkzeug.test import create_environ, run_wsgi_app
 from werkzeug.urls import uri_to_iri
 
-from service.application import MOST_HOSTS, Adapter, Application, PlainResponse
+from service.application import MOST_HOSTS, Application
+from service.response import PlainResponse
+from service.routing import Adapter
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -1,0 +1,36 @@
+"""How a response is handed to the runtime."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response
+
+
+class Body(list[bytes]):
+    """The pieces of a response, and what is to be called behind the last."""
+
+    close: Callable[[], None]
+
+
+class PlainResponse(Response):
+    """What Flask's own response becomes at last, where it is a status, headers and bytes."""
+
+    def get_wsgi_response(self, environ: Any) -> Any:
+        """Return what to send: its headers as they are, where there is nothing to do to them."""
+        headers, body = list(self.headers), self.response
+        names = [name.lower() for name, _ in headers]
+        if (
+            "content-length" not in names
+            or "location" in names
+            or "content-location" in names
+            or type(body) is not list
+            or self.status_code < 200
+            or self.status_code in (204, 304)
+            or environ["REQUEST_METHOD"] == "HEAD"
+            or len(body) != 1
+            or type(body[0]) is not bytes
+        ):
+            return super().get_wsgi_response(environ)
+        pieces = Body(body)
+        pieces.close = self.close
+        return pieces, self.status, headers
