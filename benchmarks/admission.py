@@ -1,11 +1,13 @@
 """The limiter on real processes, beside every fixed limit and stock gunicorn.
 
-python -m benchmarks.admission [--all] [--handlers "c6+w94 c20"] [--factors "3 10"] [--seconds N]
+python -m benchmarks.admission [--all] [--handlers "c6+w94 c20"] [--factors "3 10"] [--stock]
 
 Each cell is a handler and a load: as many clients as slots, or a multiple of what stock serves to
 these. The yardstick is the best of the fixed limits 1, 2, 4, 8 and 16 with the gate held open, and
 of gthread with 16 threads. Server and load have a core each. Probes come 20 times a second.
-Writes results/admission.json; prints a table, and what is missed at the end.
+Writes results/admission.json; prints a table, and what is missed at the end. The picture in
+docs/capacity.md: --stock --handlers "w50 c20 c6+w94" --factors "0.5 0.8 1 1.5 3 10", then
+benchmarks.admission_picture.
 """
 
 import argparse
@@ -16,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -123,13 +125,19 @@ def misses(handler: str, factor: float | None, ours: Found, best: float) -> list
     return found
 
 
-def cell(handler: str, factor: float | None, capacity: Found, seconds: float) -> dict[str, Any]:
+def cell(
+    handler: str,
+    factor: float | None,
+    capacity: Found,
+    seconds: float,
+    limits: Sequence[int] = LIMITS,
+) -> dict[str, Any]:
     """Measure a cell and print its line."""
     rate = factor * capacity.rate if factor else None
     others = [capacity]
     if factor:
         others = [measure(STOCK, handler, rate, seconds)]
-        for limit in LIMITS:
+        for limit in limits:
             fixed = replace(FIXED, name=f"limit {limit}")
             others.append(measure(fixed, handler, rate, seconds, CONCURRENCY=str(limit)))
     ours = measure(OURS, handler, rate, seconds)
@@ -152,15 +160,17 @@ def main() -> None:
     parser.add_argument("--handlers", default=" ".join(DEFAULT), help="separated by spaces")
     parser.add_argument("--factors", default="3", help="multiples of the capacity")
     parser.add_argument("--all", action="store_true", help="all of the simulation's: hours")
+    parser.add_argument("--stock", action="store_true", help="beside stock gunicorn alone")
     parser.add_argument("--seconds", type=float, default=5, help="of load for each point")
     given = parser.parse_args()
     available()
     factors = "0.5 0.8 1 1.5 3 10" if given.all else given.factors
-    cells = []
+    limits = () if given.stock else LIMITS
+    cells: list[dict[str, Any]] = []
     for handler in HANDLERS if given.all else given.handlers.split():
         capacity = measure(STOCK, handler, None, given.seconds)
         for factor in (None, *map(float, factors.split())):
-            cells.append(cell(handler, factor, capacity, given.seconds))
+            cells.append(cell(handler, factor, capacity, given.seconds, limits))
             results.write(results.RESULTS / "admission.json", {**results.head(), "cells": cells})
     missed = [each for each in cells if each["misses"]]
     print(f"\n{len(missed)} of {len(cells)} cells miss")
