@@ -36,7 +36,7 @@ def draw(cells: list[dict[str, Any]], path: Path) -> None:
         refused.minorticks_off()
         for panel in (goodput, refused):
             panel.grid(alpha=0.3)
-    places[0].set_ylabel("answered with 200 within a second, per second")
+    places[0].set_ylabel("200 within 1 s, a second")
     places[len(handlers)].set_ylabel("refused with 503")
     figure.supxlabel("load offered, times what stock gunicorn serves to 16 clients")
     figure.legend(*places[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
