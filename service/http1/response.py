@@ -57,10 +57,12 @@ def checked(headers: list[tuple[str, str]], bare: bool = False) -> Headers:
         if known is None:
             known = _known(name)
         if known == "content-length":
+            if not (value.isascii() and value.isdigit()):
+                raise ValueError("invalid Content-Length")
             length = int(value)
             known = "" if bare else known
         elif known == "connection":
-            closes = "close" in value.lower()
+            closes = closes or "close" in value.lower()
             known = ""
         if known:
             lines.append(name + ": " + value + "\r\n")

@@ -1,8 +1,9 @@
 """Who may run: a limit of running requests, a bounded queue before it, and an early no.
 
-A request that finds fewer than `limit` others is never refused: if too many compute it waits for as
-long as that takes (service/computing). So clients that wait for their answers, as many as slots,
-are all served. While there are more, waits are bounded, or they would grow until clients give up.
+Without an overload a request that finds fewer than `limit` others is not refused: if too many
+compute it waits for as long as that takes (service/computing). So clients that wait for their
+answers, as many as slots, are all served. In an overload, and for PRESSURE seconds after it, waits
+are bounded, or they would grow until clients give up.
 """
 
 import math

@@ -1,5 +1,6 @@
 """The client of a request, as the thread that serves it meets it: waiting with two bounds."""
 
+import contextlib
 import io
 import select
 import socket
@@ -45,7 +46,10 @@ class Client:
 
     def input(self) -> io.BufferedIOBase:
         """Return the body as a file; reading it raises ProtocolError, an OSError."""
-        body = self.connection.body
+        body, buffer = self.connection.body, self.connection.buffer
+        if buffer and not body.complete:  # it came while the request waited for its slot
+            with contextlib.suppress(ProtocolError):  # reading raises it again
+                body.feed(buffer)
         if body.complete and not body.too_large:
             return io.BytesIO(body.data)
         return io.BufferedReader(Unread(body, self.more), BUFFER)

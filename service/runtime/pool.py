@@ -180,6 +180,7 @@ class Pool:
         """
         while connection is not None and connection.has_left():
             self.abandoned += 1
+            self.on_body(connection)  # an upload's place is free, too
             refusal = self.exchange.answers.refusal(connection.request, close=True)
             answer = partial(self.exchange.guard, self.exchange.answer, connection, refusal, False)
             self.loop.call_soon(answer)

@@ -77,8 +77,11 @@ class Scheduler:
             self.pool.start(connection)
         elif verdict is Verdict.REFUSE:
             self.refuse(connection)
-        elif connection.phase is not Phase.WAITING:
-            connection.port.move(connection, Phase.WAITING)
+        else:
+            # From here on any thread may take it. The event loop must not read from it meanwhile.
+            connection.port.watch(connection, 0)
+            if connection.phase is not Phase.WAITING:
+                connection.port.move(connection, Phase.WAITING)
 
     def refuse(self, connection: Connection) -> None:
         """Say no: 503."""

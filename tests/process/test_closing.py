@@ -172,6 +172,53 @@ def test_a_client_that_closed_its_side_alone_hears_that_it_does_not_run():
         assert get(server.port, "/count")[2] == b"1\n"
 
 
+UPLOAD = b"POST /body HTTP/1.1\r\nHost: a\r\n"
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        pytest.param(
+            (b"Transfer-Encoding: chunked\r\n\r\n11170\r\n", b"x" * 70_000 + b"?\r\n"), id="no"
+        ),
+        pytest.param((b"Content-Length: 100000\r\n\r\n", b""), id="closed"),
+    ],
+)
+def test_an_upload_that_fails_in_the_queue_costs_no_place(spoiled):
+    head, rest = spoiled
+    with Gunicorn(*OURS, TEST_APP, CONCURRENCY="1", QUEUE_TIMEOUT="5") as server:
+        for _ in range(3):
+            with connect(server.port) as busy, connect(server.port) as sock:
+                busy.sendall(b"GET /wait/0.5 HTTP/1.1\r\nHost: a\r\n\r\n")
+                time.sleep(0.1)
+                sock.sendall(UPLOAD + head + rest[:66_000])
+                time.sleep(0.1)
+                sock.sendall(rest[66_000:])
+                time.sleep(0.1)
+                sock.close()
+                assert read_response(busy)[0] == 200
+        with connect(server.port) as sock:
+            # More than is read of one that waits for a place, which then would need none.
+            sock.sendall(UPLOAD + b"Content-Length: 400000\r\n\r\n" + b"x" * 400_000)
+            assert read_response(sock)[0] == 200
+        assert metric(server.management, "hellopod_requests_in_flight") == 0
+        assert metric(server.management, "hellopod_worker_restarts_total") == 0
+        assert {record["level"] for record in server.records()} <= {"INFO"}
+
+
+def test_the_end_of_an_upload_that_came_while_it_waited_is_not_waited_for():
+    limits = {"CONCURRENCY": "1", "QUEUE_TIMEOUT": "5", "READ_TIMEOUT": "4"}
+    with Gunicorn(*OURS, TEST_APP, **limits) as server:
+        with connect(server.port) as busy, connect(server.port) as sock:
+            busy.sendall(b"GET /wait/0.5 HTTP/1.1\r\nHost: a\r\n\r\n")
+            time.sleep(0.1)
+            sock.sendall(UPLOAD + b"Transfer-Encoding: chunked\r\n\r\n11170\r\n" + b"x" * 69_000)
+            time.sleep(0.1)
+            sock.sendall(b"x" * 1_000 + b"\r\n0\r\n\r\n")
+            assert read_response(busy)[0] == 200
+            assert read_response(sock)[0] == 200
+
+
 def test_a_slot_is_free_when_its_client_has_the_answer():
     """One client, one slot and no queue, over a new connection for each request."""
     limits = {"CONCURRENCY": "1", "QUEUE_LENGTH": "0"}
