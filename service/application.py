@@ -100,7 +100,7 @@ class Application(Flask):
         return adapter  # type: ignore[return-value]  # None without a request only
 
     # The next four are Flask's, but for reaching the request once and not through its proxy, which
-    # is as dear as all the rest of them. tests/test_application.py proves them equal.
+    # is as dear as all the rest of them. tests/service/test_application.py proves them equal.
 
     def preprocess_request(self) -> ResponseReturnValue | None:
         """Call what stands before a view, for app and blueprints; return what one returns."""

@@ -16,8 +16,8 @@ from flask import abort, jsonify, redirect, request, send_file, url_for
 from werkzeug.test import create_environ, run_wsgi_app
 
 from service import create_app, tracing
-from tests.collector import Collector
 from tests.fuzz.test_requests import mutate as mutate_bytes
+from tests.process.collector import Collector
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.invariants import assert_unharmed
 from tests.runtime.raw import is_problem, responses, send

@@ -1,4 +1,4 @@
-"""The loads, and the settings of the autoscaler, that benchmarks/scaling.py tries.
+"""The loads, and the settings of the autoscaler, that benchmarks/model/scaling.py tries.
 
 Pods as in k8s/overlays/production (half a CPU requested), up to as many as it takes; the settings
 of k8s/base/hpa.yaml, and others that differ from them in one thing each.
@@ -6,11 +6,11 @@ of k8s/base/hpa.yaml, and others that differ from them in one thing each.
 
 from dataclasses import dataclass, replace
 
-from benchmarks import observation
-from benchmarks.autoscaling_model import Cluster
-from benchmarks.hpa import Target
-from benchmarks.hpa_behavior import Rules, Settings
-from benchmarks.pod_model import Handler
+from benchmarks.model import observation
+from benchmarks.model.autoscaling_model import Cluster
+from benchmarks.model.hpa import Target
+from benchmarks.model.hpa_behavior import Rules, Settings
+from benchmarks.model.pod_model import Handler
 
 REQUEST = 0.5  # cores, as in k8s/overlays/production/resources.yaml
 ENOUGH = 5000  # pods

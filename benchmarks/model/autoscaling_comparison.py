@@ -1,4 +1,4 @@
-"""How far the model is from what was observed: python -m benchmarks.autoscaling_comparison
+"""How far the model is from what was observed: python -m benchmarks.model.autoscaling_comparison
 
 Nobody knows in which phase the autoscaler, metrics-server and the kubelet were, so the model runs
 with many; the observation should be among its timelines.
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.observation import Row, Trial, model, read
+from benchmarks.model.observation import Row, Trial, model, read
 
 SEEDS = 100  # phases
 

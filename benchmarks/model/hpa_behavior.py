@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.hpa import Target, up_to
+from benchmarks.model.hpa import Target, up_to
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """A Deployment under load, with its autoscaler: what the load meets, second by second.
 
 Requests are not simulated one by one, at 1,000,000 a second that would take hours: each second all
-Ready pods get an equal share, and benchmarks/pod_model.py, which did simulate every request, says
-what a pod makes of it. Everything slower than a second is an event of its own: each pod's start,
-each measurement of its CPU and each scrape (benchmarks/pod_metrics.py), each decision (hpa.py).
+Ready pods get an equal share, and pod_model.py, which did simulate every request, says what a pod
+makes of it. Everything slower than a second is an event of its own: each pod's start,
+each measurement of its CPU and each scrape (pod_metrics.py), each decision (hpa.py).
 """
 
 import math
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 import simpy
 
-from benchmarks import hpa
-from benchmarks.hpa_behavior import Autoscaler, Settings
-from benchmarks.pod_curve import Curve
-from benchmarks.pod_metrics import SCRAPED, Pod, Total
+from benchmarks.model import hpa
+from benchmarks.model.hpa_behavior import Autoscaler, Settings
+from benchmarks.model.pod_curve import Curve
+from benchmarks.model.pod_metrics import SCRAPED, Pod, Total
 
 # Seconds from a container's start to Ready, and sigma of the logarithm (docs/e2e-full.txt).
 START, SPREAD = 1.2, 0.25

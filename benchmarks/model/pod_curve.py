@@ -4,7 +4,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
 
-from benchmarks.pod_model import CONFIG, REFUSAL, Handler, Pod, Point
+from benchmarks.model.pod_model import CONFIG, REFUSAL, Handler, Pod, Point
 
 # Of what a pod can serve: each is simulated, between them lies a straight line.
 LOADS = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)

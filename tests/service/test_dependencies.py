@@ -1,4 +1,7 @@
-"""Readiness without a dependency, in Flask's own words; tests/test_guide.py asks under gunicorn."""
+"""Readiness without a dependency, in Flask's own words.
+
+tests/repository/test_guide.py asks under gunicorn.
+"""
 
 import threading
 from dataclasses import dataclass, field

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.copying import REPOSITORY, copy, run
+from tests.repository.copying import REPOSITORY, copy, run
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import eventually, get
 
@@ -35,7 +35,7 @@ def put(directory, path, how, anchor, code):
 def orders(tmp_path_factory):
     """The service of the guide."""
     directory = copy(tmp_path_factory.mktemp("orders"))
-    for path in ("service/page.py", "tests/test_page.py"):
+    for path in ("service/page.py", "tests/service/test_page.py"):
         (directory / path).unlink()
     shutil.rmtree(directory / "service/templates")
     for block in BLOCKS:
@@ -48,7 +48,7 @@ def test_every_block_has_a_place():
 
 
 def test_its_tests_pass(orders):
-    result = run(orders, sys.executable, "-m", "pytest", "-q", "tests/test_api.py")
+    result = run(orders, sys.executable, "-m", "pytest", "-q", "tests/service/test_api.py")
 
     assert result.returncode == 0, result.stdout[-3000:]
 

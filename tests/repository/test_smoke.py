@@ -15,7 +15,7 @@ from tests.browser.balancer import Balancer
 from tests.e2e.prerequisites import missing
 from tests.runtime.gunicorn_process import Gunicorn
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 NOWHERE = "no-such-directory"
 
 

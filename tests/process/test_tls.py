@@ -17,11 +17,11 @@ import pytest
 from gunicorn.config import Config as GunicornConfig
 
 from service.runtime.worker import PodWorker
+from tests.process.test_worker import SAME, comparable
 from tests.runtime.certificates import ByHand, Files, der, issue, secure, trusting
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, TEST_APP, Gunicorn
 from tests.runtime.load import percentile
 from tests.runtime.raw import connect, eventually, get, is_problem, metric, read_all, read_response
-from tests.runtime.test_worker import SAME, comparable
 
 CONCURRENCY, QUEUE = 4, 8
 OFFENDERS = 3 * (2 * CONCURRENCY + QUEUE)  # three times the threads, as gunicorn_conf

@@ -7,7 +7,7 @@ autoscaler's own period, each with a phase of its own.
 import random
 from dataclasses import dataclass
 
-from benchmarks import hpa
+from benchmarks.model import hpa
 
 # The kubelet measures a container at such intervals: cAdvisor's 10 s and up to as much again
 # (housekeeping with jitter, google/cadvisor manager/container.go). Until the first time it asks the

@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 
 def test_commands_are_lists():

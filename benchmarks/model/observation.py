@@ -2,7 +2,7 @@
 
 An observation is the log of that test as it is. A new one takes 8 minutes on kind, and the machine
 should do nothing else; SCRAPED below has to be what its metrics-server does:
-.venv/bin/pytest tests/e2e/test_autoscaling.py --results benchmarks/observed/NAME.txt
+.venv/bin/pytest tests/e2e/test_autoscaling.py --results benchmarks/model/observed/NAME.txt
 """
 
 import re
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.autoscaling_model import Cluster, Model
-from benchmarks.hpa_behavior import Rules, Settings
-from benchmarks.pod_curve import curve
-from benchmarks.pod_model import Handler
+from benchmarks.model.autoscaling_model import Cluster, Model
+from benchmarks.model.hpa_behavior import Rules, Settings
+from benchmarks.model.pod_curve import curve
+from benchmarks.model.pod_model import Handler
 
-ROOT = Path(__file__).parents[1]
-OBSERVED = ROOT / "benchmarks/observed"
+ROOT = Path(__file__).parents[2]
+OBSERVED = ROOT / "benchmarks/model/observed"
 MANIFEST = ROOT / "k8s/base/hpa.yaml"
 SATURATION = ROOT / "k8s/components/autoscale-on-saturation/saturation.yaml"
 STEP = 5  # seconds between two rows

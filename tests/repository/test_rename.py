@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from rename import LONGEST
-from tests.copying import copy, git, run
+from tests.repository.copying import copy, git, run
 
 NAME = "order-desk"  # a hyphen is legal in the name of an object, and not in that of a metric
 # What takes real time: load, drains, browsers. What knows no name, as HTTP and the models.
@@ -17,32 +17,32 @@ LEFT_OUT = (
     "--ignore=tests/fuzz",
     "--ignore=tests/http1",
     "--ignore=tests/process",
-    "--ignore=tests/repository",
+    "--ignore=tests/repository/test_foreign_suites.py",
     "--ignore=tests/runtime",
     "--ignore=tests/timing",
-    "--ignore=tests/test_absence.py",
-    "--ignore=tests/test_access.py",
-    "--ignore=tests/test_admission_model.py",
-    "--ignore=tests/test_application.py",
-    "--ignore=tests/test_autoscaling_model.py",
-    "--ignore=tests/test_exporter.py",
-    "--ignore=tests/test_pod_faults.py",
-    "--ignore=tests/test_request_faults.py",
-    "--ignore=tests/test_request_headers.py",
-    "--ignore=tests/test_scan.py",
-    "--ignore=tests/test_smoke.py",
-    "--ignore=tests/test_tune.py",
-    "--ignore=tests/test_rename.py",
+    "--ignore=tests/repository/test_absence.py",
+    "--ignore=tests/service/test_access.py",
+    "--ignore=benchmarks/tests/test_admission_model.py",
+    "--ignore=tests/service/test_application.py",
+    "--ignore=benchmarks/tests/test_autoscaling_model.py",
+    "--ignore=tests/service/test_exporter.py",
+    "--ignore=tests/service/test_pod_faults.py",
+    "--ignore=tests/service/test_request_faults.py",
+    "--ignore=tests/service/test_request_headers.py",
+    "--ignore=tests/repository/test_scan.py",
+    "--ignore=tests/repository/test_smoke.py",
+    "--ignore=benchmarks/tests/test_tune.py",
+    "--ignore=tests/repository/test_rename.py",
     # Lines have other lengths now: `make fix` is what follows.
-    "--deselect=tests/test_guide.py::test_its_code_is_clean",
+    "--deselect=tests/repository/test_guide.py::test_its_code_is_clean",
     # The copy borrows its environment.
-    "--ignore=tests/test_sbom.py",
-    "--deselect=tests/test_makefile.py::test_second_run_installs_nothing",
+    "--ignore=tests/repository/test_sbom.py",
+    "--deselect=tests/repository/test_makefile.py::test_second_run_installs_nothing",
 )
 INCLUDED = (
-    "tests/runtime/test_gunicorn_conf.py",
-    "tests/runtime/test_management.py::test_endpoints",
-    "tests/test_smoke.py::test_needs_nothing_but_http",
+    "tests/process/test_gunicorn_conf.py",
+    "tests/process/test_management.py::test_endpoints",
+    "tests/repository/test_smoke.py::test_needs_nothing_but_http",
 )
 
 

@@ -15,7 +15,7 @@ from service import create_app, tracing
 from service.correlation import outgoing_headers
 from service.formatters import JsonLines
 from service.middleware import Middleware
-from tests.collector import Collector, attributes
+from tests.process.collector import Collector, attributes
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"

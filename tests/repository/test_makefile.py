@@ -11,7 +11,7 @@ import yaml
 from tests.manifests.conftest import render
 from tests.runtime.raw import get
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 # Without what `make test` hands down, which makes another make talkative.
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 

@@ -17,10 +17,10 @@ from local.cluster import reach, with_image
 from local.image import content_tag
 from local.load import CLIENTS, EVERY, RATE, load
 from local.steps import Failure
-from tests.copying import copy
+from tests.repository.copying import copy
 from tests.runtime.gunicorn_process import Gunicorn
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 # docker, kind and kubectl: each call is noted, and what exists is a line in a file.
 PRETENDER = """#!{python}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.absence import need
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 NOWHERE = "no-such-directory"
 FAKES = ("docker", "kind", "kubectl")  # what the suite insists on; no test below gets to use them
 NEEDY = (

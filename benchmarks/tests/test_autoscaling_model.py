@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import observation
-from benchmarks.autoscaling_comparison import compare, distance, shed_share
-from benchmarks.autoscaling_model import Cluster, Model
-from benchmarks.hpa import Pod, Sample, Target, proposal
-from benchmarks.hpa_behavior import Autoscaler, Rules, Settings
-from benchmarks.pod_curve import curve
-from benchmarks.pod_model import Handler, Point
-from benchmarks.pod_model import Pod as OnePod
+from benchmarks.model import observation
+from benchmarks.model.autoscaling_comparison import compare, distance, shed_share
+from benchmarks.model.autoscaling_model import Cluster, Model
+from benchmarks.model.hpa import Pod, Sample, Target, proposal
+from benchmarks.model.hpa_behavior import Autoscaler, Rules, Settings
+from benchmarks.model.pod_curve import curve
+from benchmarks.model.pod_model import Handler, Point
+from benchmarks.model.pod_model import Pod as OnePod
 
 NOW = 1000.0
 CPU = Target(0.7, whole=0.1)  # 70 % of 100m

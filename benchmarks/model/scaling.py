@@ -1,6 +1,6 @@
 """What the autoscaler's settings cost and lose on the way to 1,000,000 requests a second.
 
-python -m benchmarks.scaling      5 minutes on two cores; needs matplotlib
+python -m benchmarks.model.scaling      5 minutes on two cores; needs matplotlib
 
 Writes benchmarks/results/scaling.json and scaling.png.
 """
@@ -9,12 +9,13 @@ import statistics
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 
-from benchmarks import plotting, results, scaling_picture
-from benchmarks.autoscaling_comparison import compare
-from benchmarks.autoscaling_model import Model, Second
-from benchmarks.observation import read
-from benchmarks.pod_curve import curve
-from benchmarks.scenarios import CHOICES, SHAPES, Choice, Shape
+from benchmarks import plotting, results
+from benchmarks.model import scaling_picture
+from benchmarks.model.autoscaling_comparison import compare
+from benchmarks.model.autoscaling_model import Model, Second
+from benchmarks.model.observation import read
+from benchmarks.model.pod_curve import curve
+from benchmarks.model.scenarios import CHOICES, SHAPES, Choice, Shape
 
 SEEDS = 5  # phases; the table has their median
 LOST = 0.01  # of the requests of a second: from there on it counts as one that sheds

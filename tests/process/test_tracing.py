@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector import Collector, attributes
+from tests.process.collector import Collector, attributes
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, Gunicorn
 from tests.runtime.raw import connect, eventually, get, read_response
 

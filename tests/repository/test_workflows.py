@@ -9,7 +9,7 @@ import yaml
 
 from service.version import __version__
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 FILES = sorted(REPOSITORY.glob(".github/workflows/*.yml"))
 CI = yaml.safe_load((REPOSITORY / ".github/workflows/ci.yml").read_text())["jobs"]
 RELEASE = yaml.safe_load((REPOSITORY / ".github/workflows/release.yml").read_text())["jobs"]

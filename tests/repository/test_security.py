@@ -7,7 +7,7 @@ import pytest
 
 from service.version import __version__
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 SECURITY = (REPOSITORY / "SECURITY.md").read_text()
 MODEL = SECURITY.split("\n## Threat model\n")[1].split("\n### What is not defended\n")[0]
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")

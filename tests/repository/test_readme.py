@@ -17,7 +17,7 @@ from service.version import __version__
 from tests.expressions import expressions
 from tests.promql import metrics
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
 DOCUMENTS = sorted(REPOSITORY.glob("docs/*.md"))
 PROOF = re.compile(r"`(tests/[\w/]+\.py)`")

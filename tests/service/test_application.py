@@ -22,7 +22,7 @@ from service.application import MOST_HOSTS, Application
 from service.response import PlainResponse
 from service.routing import Adapter
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 CASES = {}
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.plotting import Axes, panels, save
+
 from .autoscaling_comparison import Validation
 from .autoscaling_model import Second
-from .plotting import Axes, panels, save
 
 WIDTH, ROW = 11, 3  # inches
 
