@@ -16,7 +16,7 @@ SBOM ?= sbom.cdx.json
 SEED ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune bench bench-overload soak lock rename clean
+.PHONY: help run test test-all fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune bench bench-overload soak lock rename clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -24,10 +24,23 @@ help: ## List the targets
 run: $(VENV)/runtime ## Serve on http://localhost:8000, configured as in the container
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec gunicorn --config python:service.gunicorn_conf
 
-test: $(VENV)/dev ## Run every test that needs no cluster
-	$(VENV)/bin/pytest --ignore tests/e2e $(PYTEST)
+# The folders decide what runs where. One file of tests/process shows that the real thing starts.
+QUICK := tests/service tests/runtime tests/http1 tests/manifests tests/process/test_gunicorn_conf.py
+# CI sets this variable. There the time is a promise, and later runs would miss it little by little.
+LIMIT := $(if $(CI),timeout 180)
+# Processes of tests wait more than they compute; two tests at once may share a core.
+PARALLEL := --numprocesses auto --dist worksteal
 
-fuzz: $(VENV)/dev ## Fuzz for long: routes, bytes, settings (make test does so for a minute)
+test: $(VENV)/dev ## Test service, runtime and manifests (2 minutes on two cores)
+	$(LIMIT) $(VENV)/bin/pytest $(PARALLEL) $(QUICK) $(PYTEST)
+
+# What takes real time is last and alone, so that only the machine can disturb it.
+test-all: test ## Run every test that needs no cluster: real processes, load, fuzzing, browser, documents
+	$(VENV)/bin/pytest $(PARALLEL) tests/process tests/fuzz tests/browser tests/repository \
+		benchmarks/tests --ignore tests/process/test_gunicorn_conf.py $(PYTEST)
+	$(VENV)/bin/pytest tests/timing $(PYTEST)
+
+fuzz: $(VENV)/dev ## Fuzz for long: routes, bytes, settings (make test-all does so for a minute)
 	$(VENV)/bin/pytest tests/fuzz --fuzz $(SEED) --capture=no $(PYTEST)
 
 check: $(VENV)/dev $(SCAN)/scan ## Check format, lint, types, and the policy of workflows, manifests and Dockerfile

@@ -1,3 +1,4 @@
+import signal
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,9 @@ from service.config import Config
 from tests.runtime.certificates import Files, issue, secure
 from tests.runtime.gunicorn_process import OURS, Gunicorn
 from tests.runtime.raw import get
+
+# A shell starts what runs in the background with SIGINT ignored, and processes inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
@@ -73,16 +77,4 @@ def seed(request) -> int | None:
 
 
 def pytest_addoption(parser):
-    parser.addoption("--slow", action="store_true", help="also the tests that take a minute")
     parser.addoption("--fuzz", type=int, metavar="SEED", help="fuzz for many minutes: make fuzz")
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: takes a minute; run with --slow")
-
-
-def pytest_collection_modifyitems(config, items):
-    if not config.getoption("--slow"):
-        for item in items:
-            if "slow" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="needs --slow"))

@@ -1,6 +1,7 @@
 """The cluster with hellopod in it, and what a failure shows."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,8 @@ READY = pytest.StashKey[bool]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Say what is missing before anything else is printed."""
+    # A shell starts what runs in the background with SIGINT ignored, and processes inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(absence)
     if config.option.help or config.option.collectonly:
         return

@@ -152,15 +152,6 @@ def test_ctrl_c_is_the_masters_business(server):
     assert metric(server.management, "hellopod_worker_restarts_total") == 0
 
 
-def test_without_drain_it_is_gone_at_once():
-    with Gunicorn(*OURS, TEST_APP) as server:
-        eventually(lambda: get(server.management, "/readyz")[0] == 200)
-        started = time.monotonic()
-        server.signal(signal.SIGTERM)
-        assert server.wait() == 0
-        assert time.monotonic() - started < 1.5
-
-
 def test_connections_that_only_the_kernel_has_accepted_are_served():
     with Gunicorn(*OURS, TEST_APP, CONCURRENCY="2") as server, contextlib.ExitStack() as stack:
         eventually(lambda: get(server.management, "/readyz")[0] == 200)
@@ -175,27 +166,6 @@ def test_connections_that_only_the_kernel_has_accepted_are_served():
             status, headers, _ = read_response(sock)
             assert (status, headers["connection"]) == (200, "close")
         assert server.wait() == 0
-
-
-# The app takes 5 s to load; each moment is one of the start: before gunicorn has signal handlers,
-# before there is a worker, and while that loads the app.
-@pytest.mark.parametrize("after", [0.0, 0.15, 0.3, 0.5, 0.8, 1.5])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_during_boot_ends_it_within_two_seconds(after, number):
-    server = Gunicorn(*OURS, "tests.runtime.slow_app:application", DRAIN_SECONDS="30")
-    server.start()
-    try:
-        time.sleep(after)
-        started = time.monotonic()
-        server.signal(number)
-        server.wait(seconds=10)
-        assert time.monotonic() - started < 2
-        booted = [line for line in server.lines if "Booting worker" in line]
-        for line in booted:
-            pid = int(line.partition("with pid: ")[2].partition('"')[0])
-            eventually(lambda pid=pid: is_gone(pid), 1)
-    finally:
-        server.stop()
 
 
 def test_the_drain_goes_on_when_the_worker_dies(server):

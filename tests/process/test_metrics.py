@@ -7,7 +7,6 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from benchmarks import scrape
 from tests.promtool import promtool
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import connect, eventually, get
@@ -129,12 +128,3 @@ def flood(server, choose, count):
             piece = sock.recv(65536)
             assert piece, "the connection ended"
             answers += piece
-
-
-@pytest.mark.parametrize("accept", ["text/plain", PROMETHEUS], ids=["text", "openmetrics"])
-def test_a_scrape_costs_little_more_than_the_library(accept):
-    """The promise is 1.5 times, on a quiet machine: benchmarks/scrape.py."""
-    theirs, _ = scrape.library(50)
-    ours, _ = scrape.service(50, accept)
-
-    assert ours < 5 * theirs

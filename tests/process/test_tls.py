@@ -17,10 +17,10 @@ import pytest
 from gunicorn.config import Config as GunicornConfig
 
 from service.runtime.worker import PodWorker
+from tests.process.slow_tls_clients import CLIENT_HELLO, half_a_hello, one_byte, silence
 from tests.process.test_worker import SAME, comparable
 from tests.runtime.certificates import ByHand, Files, der, issue, secure, trusting
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, TEST_APP, Gunicorn
-from tests.runtime.load import percentile
 from tests.runtime.raw import connect, eventually, get, is_problem, metric, read_all, read_response
 
 CONCURRENCY, QUEUE = 4, 8
@@ -303,60 +303,6 @@ def test_overload_is_refused(server):
         assert [ask(sock)[0] for sock in socks] == [200] * len(socks)  # they were kept
 
 
-CLIENT_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(100)  # says 200 bytes, has 106
-
-
-def latencies(server, seconds):
-    """Return seconds, 90th percentile and most: of new connections with a request, of probes."""
-    found = {"tls": [], "probe": []}
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        started = time.monotonic()
-        assert get(server.port, "/do", using=secure)[0] == 200
-        between = time.monotonic()
-        assert get(server.management, "/healthz")[0] == 200
-        found["tls"].append(between - started)
-        found["probe"].append(time.monotonic() - between)
-        time.sleep(0.01)
-    return {name: (percentile(seconds, 0.9), max(seconds)) for name, seconds in found.items()}
-
-
-@pytest.fixture(scope="module")
-def quiet(server):
-    return latencies(server, 1.5)
-
-
-def silence(sock):
-    pass
-
-
-def half_a_hello(sock):
-    sock.sendall(CLIENT_HELLO)
-
-
-def one_byte(sock):
-    sock.sendall(CLIENT_HELLO[:1])
-
-
-def half_a_record(sock):
-    """Of a request, on a connection that has agreed on TLS."""
-    client = ByHand()
-    sock.sendall(client.hello())
-    sock.sendall(client.request(sock, GET)[:-5])
-
-
-@pytest.mark.parametrize("offence", [silence, one_byte, half_a_hello, half_a_record])
-def test_slow_clients_do_not_delay_others(server, quiet, offence):
-    with contextlib.ExitStack() as offenders:
-        for _ in range(OFFENDERS):
-            offence(offenders.enter_context(connect(server.port)))
-        beside = latencies(server, 1.5)  # less than READ_TIMEOUT, after which they are closed
-    print(f"quiet {quiet}, beside slow clients {beside}")
-    assert beside["tls"][0] <= 5 * quiet["tls"][0] + 0.05
-    assert beside["probe"][0] <= quiet["probe"][0] + 0.05
-    assert max(beside["tls"][1], beside["probe"][1]) < READ_TIMEOUT / 2
-
-
 def test_who_does_not_finish_a_handshake_is_closed(server):
     """At the deadline for the whole of it, also if something moves all the time."""
 
@@ -393,7 +339,9 @@ def test_those_without_a_handshake_make_way(files):
             assert time.monotonic() - started < 3  # READ_TIMEOUT is 10
 
 
-@pytest.mark.parametrize("garbage", [b"\0" * 100, b"\xff" * 100_000, os.urandom(1000)])
+@pytest.mark.parametrize(
+    "garbage", [b"\0" * 100, b"\xff" * 100_000, os.urandom(1000)], ids=["zeros", "ones", "random"]
+)
 def test_garbage_is_closed_at_once(server, garbage):
     with connect(server.port) as sock, contextlib.suppress(ConnectionError):
         started = time.monotonic()

@@ -42,6 +42,31 @@ def test_e2e_ends_with_the_longer_run():
     assert "pytest tests/e2e --ignore tests/e2e/test_up.py" in rest
 
 
+def test_every_folder_of_tests_runs():
+    """Nothing but the folder decides it, so a new folder has to be named in the Makefile."""
+    commands = make("--silent", "--dry-run", "test-all", "e2e", "PYTEST=").stdout.replace(
+        "\\\n", ""
+    )
+    named = set(re.findall(r"(?<=\s)(?:benchmarks/)?tests(?:/\w+)?(?=\s)", commands))
+    files = [*REPOSITORY.glob("tests/**/test_*.py"), *REPOSITORY.glob("benchmarks/**/test_*.py")]
+    folders = {str(file.relative_to(REPOSITORY).parent) for file in files}
+
+    assert {folder for folder in folders if not folder.startswith("tests/repository/")} <= named
+
+
+def test_the_quick_tests_stay_quick():
+    """In CI more than three minutes are a failure; on two quiet cores they take less than two."""
+    limited, free = (
+        make("--silent", "--dry-run", "test", f"CI={ci}").stdout.splitlines()[-1]
+        for ci in ("true", "")
+    )
+
+    assert limited == f"timeout 180 {free}"
+    for file in (".ci/run", ".github/workflows/ci.yml"):
+        assert re.search(r"\bmake test-all\n", (REPOSITORY / file).read_text())
+    assert "export CI=true" in (REPOSITORY / ".ci/run").read_text()
+
+
 def test_run_serves_until_ctrl_c():
     """What it needs is installed, or the test above fails: --old-file lets make install nothing."""
     with subprocess.Popen(

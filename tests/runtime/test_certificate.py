@@ -86,6 +86,7 @@ def test_one_file_may_hold_both(tmp_path):
         (CHAIN, OTHER.private_key_pem.bytes(), MISMATCH),
         (CHAIN, RSA.private_key_pem.bytes(), MISMATCH),
     ],
+    ids=range(13),  # the keys differ each time
 )
 def test_unusable_files(tmp_path, cert, key, problem):
     with pytest.raises(Unusable) as error:

@@ -1,0 +1,79 @@
+"""Probes are answered in time, whatever the service is busy with."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.runtime.gunicorn_process import OURS, REPOSITORY, TEST_APP, Gunicorn
+from tests.runtime.load import percentile
+from tests.runtime.raw import connect, eventually, get, read_all
+
+
+def test_busy_is_alive(server):
+    """All slots are taken all the time, each by a request that returns in time."""
+    load = [sys.executable, "-m", "tests.runtime.load", str(server.port)]
+    command = [*load, "/wait/0.8", "closed", "4", "4"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            assert live(server)
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def server():
+    settings = {"HANDLER_TIMEOUT": "2", "GRACEFUL_TIMEOUT": "1", "CONCURRENCY": "4"}
+    with Gunicorn(*OURS, TEST_APP, **settings) as gunicorn:
+        yield gunicorn
+
+
+def live(server):
+    return get(server.management, "/healthz")[0] == 200
+
+
+@pytest.fixture(scope="module")
+def control():
+    """An idle server beside the busy one: what it takes to answer is the machine's doing."""
+    with Gunicorn(*OURS, TEST_APP) as gunicorn:
+        yield gunicorn
+
+
+@pytest.mark.parametrize("port", ["port", "management"])
+def test_probes_are_answered_while_threads_compute(server, control, port):
+    """The slots are full of requests that use the CPU. The bound of 50 ms is a promise."""
+    times, noise = probe_under_load(server, getattr(server, port), control.management)
+    print(
+        f"{port}: /healthz p50 {percentile(times, 0.5):.4f} s, "
+        f"p99 {percentile(times, 0.99):.4f} s; "
+        f"of an idle server p99 {percentile(noise, 0.99):.4f} s"
+    )
+    assert percentile(times, 0.99) <= 0.05 + percentile(noise, 0.99)
+
+
+def probe_under_load(server, port, control_port):
+    load = [sys.executable, "-m", "tests.runtime.load", str(server.port)]
+    command = [*load, "/burn/0.05", "closed", "8", "4"]
+    times, noise = [], []
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL) as process:
+        time.sleep(0.5)
+        while process.poll() is None:
+            for asked, found in ((port, times), (control_port, noise)):
+                started = time.monotonic()
+                assert get(asked, "/healthz")[0] == 200
+                found.append(time.monotonic() - started)
+            time.sleep(0.01)
+    return times, noise
+
+
+def test_a_stopped_worker_is_replaced_within_a_minute():
+    with Gunicorn(*OURS, TEST_APP) as server:
+        eventually(lambda: live(server))
+        os.kill(server.worker, signal.SIGSTOP)
+        started = time.monotonic()
+        with connect(server.port, timeout=60) as sock:
+            sock.sendall(b"GET /do HTTP/1.0\r\n\r\n")
+            assert read_all(sock, quiet=60).startswith(b"HTTP/1.")
+        assert time.monotonic() - started < 60
