@@ -139,7 +139,8 @@ class Client:
             self.pool.unpark(self)
             self.progress = time.monotonic()
             self.waited += self.progress - started
-            self.parked_at = None
+            with self.pool.lock:  # from here on it is too late to interrupt
+                self.parked_at = None
         return ready and not (self.late or self.cut)
 
     def kept_waiting(self, now: float) -> float:
@@ -157,9 +158,10 @@ class Client:
         return silent or self.received / waited * time_left < self.connection.body.left
 
     def interrupt(self) -> None:
-        """Give up on the client that the thread is waiting for; from another thread."""
-        self.late, self.cut = True, self.sending
-        try:
-            self.connection.raw.shutdown(socket.SHUT_RDWR if self.sending else socket.SHUT_RD)
-        except OSError:
-            pass  # it has gone by itself
+        """Give up on the client, from another thread, if its thread still waits for it."""
+        with self.pool.lock:
+            if self.parked_at is None:
+                return
+            self.late, self.cut = True, self.sending
+            with contextlib.suppress(OSError):  # it has gone by itself
+                self.connection.raw.shutdown(socket.SHUT_RDWR if self.sending else socket.SHUT_RD)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 READ_SIZE = 16384  # bytes: most requests in one call, and whole records of TLS (see TlsSocket)
 BUFFERED = 65536  # bytes of a body that are read before it takes a thread to do so
 READ_AHEAD = 4 << 20  # bytes: about what a socket holds
+MOST_BLANK = 16  # bytes of empty lines: old clients send one behind a body
 
 
 class Phase(StrEnum):
@@ -73,6 +74,7 @@ class Connection:
         self.began = 0.0  # when the first byte of the present request came
         self.arrived = 0.0  # when the present request was there, as far as it is buffered
         self.discarded = 0  # bytes read while lingering
+        self.blank = 0  # bytes of empty lines before the present request
         self.keep = False  # whether the connection outlives the present answer
         # When its client is to connect again: not all that came at once, so with gRPC's jitter.
         self.expires = time.monotonic() + port.max_age * random.uniform(0.9, 1.1)  # noqa: S311
@@ -110,6 +112,18 @@ class Connection:
     def next_request(self) -> None:
         """Forget the last request; what came behind it is in the buffer."""
         self.request, self.body, self.error = NO_REQUEST, NO_BODY, None
+        self.blank = 0
+
+    def drop_blank(self) -> bool:
+        """Drop empty lines before a request (RFC 9112 section 2.2); is that all there is?
+
+        A few: what comes after them is no request.
+        """
+        buffer = self.buffer
+        while buffer.startswith(b"\r\n") and self.blank < MOST_BLANK:
+            del buffer[:2]
+            self.blank += 2
+        return not buffer or buffer == b"\r"
 
     def has_left(self) -> bool:
         """Whether the client has closed its side, and no next request is there either."""

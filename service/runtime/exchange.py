@@ -135,7 +135,7 @@ class Exchange:
         if connection.phase is Phase.CLOSED:
             return
         if connection.phase is Phase.IDLE:
-            if drop_blank(connection.buffer):
+            if connection.drop_blank():
                 connection.port.watch(connection, selectors.EVENT_READ)
                 return
             connection.began = time.monotonic()
@@ -216,7 +216,7 @@ class Exchange:
         """Wait for the next request, which the buffer may hold the beginning of."""
         connection.next_request()
         connection.port.move(connection, Phase.IDLE)
-        blank = drop_blank(connection.buffer)
+        blank = connection.drop_blank()
         if not blank:
             self.pipelined.append(connection)
         # What comes behind the next request can wait, or somebody fills the memory with it.
@@ -287,10 +287,3 @@ class Exchange:
                 connection.raw.shutdown(socket.SHUT_WR)
         connection.port.move(connection, Phase.CLOSED)
         connection.raw.close()
-
-
-def drop_blank(buffer: bytearray) -> bool:
-    """Drop empty lines, which some send behind a request (RFC 9112 2.2); is that all there is?"""
-    while buffer.startswith(b"\r\n"):
-        del buffer[:2]
-    return not buffer or buffer == b"\r"

@@ -1,9 +1,10 @@
 """Probes and the management port, answered by the event loop itself: an answer proves it turns."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any
 
 from service.http1.head import Request
@@ -79,7 +80,9 @@ class Management:
         self.exchange = exchange
         self.render = render
         self.call_soon = call_soon
-        self.scrapes = ThreadPoolExecutor(1)
+        self.scrapes: SimpleQueue[Connection] = SimpleQueue()
+        # One that hangs does not keep the process from ending.
+        threading.Thread(target=self._serve_scrapes, name="scrapes", daemon=True).start()
 
     def serve(self, connection: Connection) -> None:
         """Answer one request."""
@@ -99,7 +102,7 @@ class Management:
             answer = answers.problem(request, 503, "Other scrapes are not done yet.")
         else:
             self.port.move(connection, Phase.ACTIVE)
-            self.scrapes.submit(self._scrape, connection)
+            self.scrapes.put(connection)
             return
         self.exchange.answer(connection, answer, keep=False)
 
@@ -110,6 +113,10 @@ class Management:
         verdict = self.health.probes[request.path]()
         answer = self.exchange.answers.json(request, *verdict, close=not keep)
         self.exchange.answer(connection, answer, keep)
+
+    def _serve_scrapes(self) -> None:
+        while True:
+            self._scrape(self.scrapes.get())
 
     def _scrape(self, connection: Connection) -> None:
         """Render metrics, which takes milliseconds, in the thread for it."""

@@ -50,6 +50,7 @@ class Pool:
         self.send_timeout = send_timeout
         self.count_cut = exchange.metrics.count_cut
         self.abandoned = 0  # requests whose client did not wait for a slot
+        self.lock = threading.Lock()  # for what the event loop and several threads change
         self._started = Handover()  # those that have a slot and no thread yet
         self._busy: set[Client] = set()
 
@@ -115,12 +116,22 @@ class Pool:
         except BaseException as error:  # SystemExit too: no request may end the worker
             response.keep = False
             answered = self._fail(client, request, environ, error) or response
+        if not connection.is_whole:  # the app may read the rest of it as it closes
+            result = self._close(result)
         self.hand_back(client, response.keep)
         ended = time.monotonic()
         self.exchange.metrics.observe(request, started - arrived, ended - arrived)
         self.exchange.access(answered, request, environ, timedelta(seconds=ended - started))
-        if close := getattr(result, "close", None):
-            close()
+        self._close(result)
+
+    def _close(self, result: Iterable[bytes]) -> Iterable[bytes]:
+        """Tell the app that its response is done with (PEP 3333); returns one without an end."""
+        try:
+            if close := getattr(result, "close", None):
+                close()
+        except BaseException:  # the client has its answer
+            log.exception("the end of a response failed")
+        return ()
 
     def _fail(
         self, client: Client, request: Request, environ: dict[str, Any], error: BaseException
@@ -179,7 +190,8 @@ class Pool:
         A client that has only closed its own side, which nobody can tell from here, gets a 503.
         """
         while connection is not None and connection.has_left():
-            self.abandoned += 1
+            with self.lock:
+                self.abandoned += 1
             self.on_body(connection)  # an upload's place is free, too
             refusal = self.exchange.answers.refusal(connection.request, close=True)
             answer = partial(self.exchange.guard, self.exchange.answer, connection, refusal, False)

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from service.http1.answers import Answers
 from service.http1.head import Limits
-from service.runtime.admission import Admission
+from service.runtime.admission import QUEUE_BEAT, Admission
 from service.runtime.connection import Phase
 from service.runtime.exchange import Exchange
 from service.runtime.loop import EventLoop
@@ -40,7 +40,6 @@ OTHER_FILES = 100  # what the app has open itself
 # While requests queue, the event loop and the threads take turns: mixed, each system call of the
 # one costs it the interpreter until another gives it up, and refusing cost six times as much.
 TURN = 0.01  # seconds for the threads at most, several requests each; the event loop may be as late
-QUEUE_BEAT = 0.01  # seconds between two looks at a queue: a tenth of a delay that anybody notices
 # Seconds without a turn of the event loop, of which there is one a second at least: somebody has
 # stopped the process, as SIGSTOP does or a machine that sleeps.
 STOOD_STILL = 5.0

@@ -107,6 +107,17 @@ def test_scrapes_that_hang_do_not_keep_probes_out():
         assert {read_response(sock)[0] for sock in refused} == {503}
 
 
+def test_a_scrape_that_hangs_does_not_keep_the_process_from_ending():
+    with Gunicorn(*OURS, TEST_APP) as server:
+        assert get(server.port, "/slow-metrics/60")[0] == 200
+        with connect(server.management) as sock:
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+            time.sleep(0.5)
+            started = time.monotonic()
+            assert server.stop() == 0
+            assert time.monotonic() - started < 10
+
+
 def readable(socks):
     return select.select(socks, [], [], 0)[0]
 

@@ -178,3 +178,29 @@ def test_an_error_while_nothing_is_known_says_so(loop):
         loop.fail(connection, ProtocolError(400, "This port speaks HTTPS."))
         loop.reject(connection)
         assert b"This port speaks HTTPS." in theirs.recv(1000)
+
+
+@pytest.mark.parametrize("sizes", [(1000,), (2, 2, 2, 2, 2, 2, 2, 2, 2), (17, 1)])
+def test_blank_lines_before_a_request_have_an_end(loop, sizes):
+    place = port()
+    lines = b"\r\n" * 1000
+    with connected(place) as (connection, theirs):
+        for size in sizes:
+            assert not loop.requests
+            theirs.sendall(lines[:size])
+            loop.greet(connection) if not connection.watched else loop.on_event(connection)
+            lines = lines[size:]
+        if not loop.requests:  # what may be a blank line's half is no request yet
+            theirs.sendall(lines[:4])
+            loop.on_event(connection)
+        assert isinstance(connection.error, ProtocolError)
+
+
+def test_a_few_blank_lines_are_none_of_the_next_request(loop):
+    place = port()
+    with connected(place) as (connection, theirs):
+        for number in range(20):
+            theirs.sendall(b"\r\n\r\n" + REQUEST)
+            loop._read(connection)
+            assert len(loop.requests) == number + 1 and not connection.error
+            connection.next_request()

@@ -229,3 +229,72 @@ def test_a_large_body_is_not_copied(place):
         place.move(connection, Phase.ACTIVE)
         pool.serve(connection.client)
     assert [len(each) > 1000 for each in sent] == [False, True]
+
+
+def test_the_app_may_read_on_as_its_response_closes(two):
+    """The connection is its own until then, or the event loop would read from it, too."""
+    (connection, client), _ = two
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"
+    connection.next_request()
+    connection.buffer += head
+    connection.read_head()
+    given_back = []
+
+    class Closing:
+        def __init__(self, body):
+            self.body = body
+
+        def __iter__(self):
+            return iter([b"fine"])
+
+        def close(self):
+            given_back.append(list(pool.loop.given_back))
+            client.sendall(b"x" * 70_000)
+            given_back.append(len(self.body.read(70_000)))
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "4")])
+        return Closing(environ["wsgi.input"])
+
+    pool = Started(app)
+    pool.admission.offer(connection, 0.0)
+    served(pool, connection)
+
+    assert given_back == [[], 70_000]
+    assert pool.loop.given_back == [connection]
+
+
+@pytest.mark.parametrize("unread", [False, True])
+def test_a_response_that_fails_to_close_is_logged(two, caplog, unread):
+    (connection, _), _ = two
+    if unread:
+        connection.next_request()
+        connection.buffer += b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+        connection.read_head()
+
+    class Failing(list):
+        def close(self):
+            raise ValueError("as asked")
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "4")])
+        return Failing([b"fine"])
+
+    pool = Started(app)
+    pool.admission.offer(connection, 0.0)
+    served(pool, connection)
+
+    assert "the end of a response failed" in caplog.text
+    assert len(pool.logged) == 1
+    assert pool.loop.given_back == [connection]
+
+
+def test_a_client_that_has_come_is_not_given_up(two):
+    """The event loop may have looked at it a moment before."""
+    (connection, theirs), _ = two
+    pool = Started(fine)
+    client = Client(connection, pool)
+    client.interrupt()
+    theirs.sendall(b"next")
+    assert not client.late
+    assert connection.raw.recv(10) == b"next"
