@@ -277,6 +277,18 @@ class Exchange:
         else:
             connection.port.move(connection, Phase.LINGERING)
 
+    def part(self, connection: Connection) -> None:
+        """Close an idle connection, but serve a request that came after the poller's last look.
+
+        A proxy sends those at any moment, and must not send them again if they change something.
+        """
+        with contextlib.suppress(BlockingIOError):
+            connection.buffer += connection.raw.recv(READ_SIZE)
+        if drop_blank(connection.buffer):
+            self.close(connection)
+        else:
+            self.advance(connection)
+
     def close(self, connection: Connection) -> None:
         """Close at once. A child process of the app may have the socket, too: say so, therefore."""
         if connection.phase is Phase.CLOSED:

@@ -143,7 +143,8 @@ class EventLoop:
                 self._pause(port)
                 return True
             if port.count() >= port.limit and (expendable := port.expendable()):
-                self.give_up(expendable)
+                if expendable.phase is Phase.READING:
+                    self.give_up(expendable)
                 self.exchange.close(expendable)  # no lingering: its place is taken
             self.exchange.guard(self.exchange.greet, Connection(port, raw, address))
         return False
@@ -158,6 +159,8 @@ class EventLoop:
         if connection.phase is Phase.READING:
             late = ProtocolError(408, "The request did not arrive in time.")
             self.exchange.guard(self.exchange.fail, connection, late)
+        elif connection.phase is Phase.IDLE:
+            self.exchange.guard(self.exchange.part, connection)
         else:
             self.exchange.close(connection)
 

@@ -42,6 +42,25 @@ def test_the_next_look_is_at_the_first_deadline(loop):
         assert loop.expire_at == connection.since + loop.read_timeout
 
 
+def test_a_request_that_meets_the_end_of_the_idle_time_is_served(loop):
+    """It came when the poller had been asked already."""
+    with connected(loop.main, watched=True) as (connection, client):
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        loop.exchange.on_request = lambda found: loop.main.move(found, Phase.WAITING)
+        connection.since -= loop.idle_timeout
+        loop.expire()
+        assert connection.phase is Phase.WAITING
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n", b"\r\n\r\n\r\n"])
+def test_one_without_a_request_is_closed_then(loop, sent):
+    with connected(loop.main, watched=True) as (connection, client):
+        client.sendall(sent)
+        connection.since -= loop.idle_timeout
+        loop.expire()
+        assert connection.phase is Phase.CLOSED
+
+
 @pytest.mark.parametrize("timeout", [0.1, 0.0])
 def test_one_that_comes_before_the_next_look_is_not_late(loop, timeout):
     loop.read_timeout = timeout
