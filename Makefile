@@ -125,6 +125,7 @@ lock: $(VENV)/dev ## Renew the locks from pyproject.toml
 	$(UV_COMPILE) --group smoke --constraint requirements.txt --output-file requirements-smoke.txt
 	$(UV_COMPILE) --group reload --output-file requirements-reload.txt
 	$(UV_COMPILE) --group bench --output-file requirements-bench.txt
+	$(UV_COMPILE) --group proxies --output-file requirements-proxies.txt
 	for reference in tutorial bare exporter granian; do \
 		$(UV_COMPILE) benchmarks/references/$$reference/requirements.in \
 			--output-file benchmarks/references/$$reference/requirements.txt; \
@@ -157,6 +158,10 @@ $(VENV)/dev: requirements-dev.txt | $(VENV)/bin/pip
 
 $(VENV)/bench: requirements-bench.txt $(VENV)/dev
 	$(PIP_INSTALL) --requirement requirements-bench.txt
+	@touch $@
+
+$(VENV)/proxies: requirements-proxies.txt $(VENV)/dev
+	$(PIP_INSTALL) --requirement requirements-proxies.txt
 	@touch $@
 
 $(SCAN)/scan: requirements-scan.txt | $(SCAN)/bin/pip
