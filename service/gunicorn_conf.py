@@ -22,6 +22,7 @@ from service.config import Config, SettingError  # noqa: E402
 from service.heartbeat import Heartbeat  # noqa: E402
 from service.logs import GunicornLogger, logging_config  # noqa: E402
 from service.readiness import not_ready  # noqa: E402
+from service.runtime import listeners  # noqa: E402
 from service.runtime.worker import PodWorker, Settings  # noqa: E402
 from service.state import POD  # noqa: E402
 from service.tls.certificate import Certificate, Unusable  # noqa: E402
@@ -59,7 +60,7 @@ class Worker(PodWorker):
 
 
 wsgi_app = "service:create_app()"
-bind = f"0.0.0.0:{settings.port}"
+bind = f"[::]:{settings.port}"  # for gunicorn to show; on_starting opens it
 
 # These say that we speak TLS, in the log and to the app; the worker reads the files itself.
 certfile = settings.tls_cert_file or None
@@ -101,20 +102,26 @@ logconfig_dict = logging_config(settings)
 accesslog = "-"
 
 
+def listening(name: str, port: int, backlog: int) -> socket.socket:
+    """Return a listening socket, or end the start with what is wrong with its port."""
+    try:
+        return listeners.listen(port, backlog)
+    except OSError as problem:
+        sys.exit(f"hellopod: {name}={port} is not allowed: {problem.strerror}")
+
+
 def on_starting(server: Any) -> None:
     """Log all settings once, before anything can go wrong because of one."""
     logging.captureWarnings(True)
     server.log.info("settings", extra={"settings": settings.public()})
     # Here, once: it survives the worker, and no probe is refused while that is replaced.
-    try:
-        Worker.management_socket = socket.create_server(
-            ("0.0.0.0", settings.management_port),  # noqa: S104
-            backlog=64,
-        )
-    except OSError as problem:
-        sys.exit(f"hellopod: MANAGEMENT_PORT={settings.management_port}: {problem.strerror}")
-    port = Worker.management_socket.getsockname()[1]
-    server.log.info("Management port listening at: http://0.0.0.0:%d", port)
+    Worker.management_socket = listening("MANAGEMENT_PORT", settings.management_port, 64)
+    server.log.info(
+        "Management port listening at: %s", listeners.location(Worker.management_socket, "http")
+    )
+    # gunicorn's own would take IPv4 or IPv6 as the machine's settings are.
+    listener = listening("PORT", settings.port, backlog)
+    server.LISTENERS = [listeners.for_gunicorn(listener, server.cfg, server.log)]
     drain.protect_forks()
 
 

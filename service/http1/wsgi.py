@@ -49,7 +49,8 @@ def connection_environ(
         "wsgi.input_terminated": True,
         "wsgi.url_scheme": scheme,
         "SERVER_SOFTWARE": SERVER_SOFTWARE,
-        "SERVER_NAME": server[0],
+        # In brackets where it is IPv6 (RFC 3875 section 4.1.14): it is the host of a URL.
+        "SERVER_NAME": f"[{server[0]}]" if ":" in server[0] else server[0],
         "SERVER_PORT": str(server[1]),
         "REMOTE_ADDR": client[0],
         "REMOTE_PORT": str(client[1]),

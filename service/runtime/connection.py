@@ -51,6 +51,17 @@ FOLLOWING = {
 }
 
 
+def plain(address: Any) -> tuple[str, int]:
+    """Return host and port of a client; IPv4 is IPv4, also over a socket that takes both.
+
+    Such a socket shows it as ::ffff:10.0.0.1 (RFC 4291 section 2.5.5.2).
+    """
+    host, port = address[:2]
+    if host.startswith("::ffff:") and "." in host:
+        host = host[7:]
+    return host, port
+
+
 class Connection:
     """A socket, what has come over it, and the request that is being dealt with.
 

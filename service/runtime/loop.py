@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from service.http1.head import ProtocolError
-from service.runtime.connection import Connection, Phase
+from service.runtime.connection import Connection, Phase, plain
 from service.runtime.exchange import Exchange
 from service.runtime.port import Port
 
@@ -146,7 +146,7 @@ class EventLoop:
                 if expendable.phase is Phase.READING:
                     self.give_up(expendable)
                 self.exchange.close(expendable)  # no lingering: its place is taken
-            self.exchange.guard(self.exchange.greet, Connection(port, raw, address))
+            self.exchange.guard(self.exchange.greet, Connection(port, raw, plain(address)))
         return False
 
     def _pause(self, port: Port) -> None:

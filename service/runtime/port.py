@@ -18,13 +18,27 @@ from service.tls.socket import TlsSocket
 EXPENDABLE = (Phase.HANDSHAKE, Phase.IDLE, Phase.READING, Phase.SKIPPING, Phase.FLUSHING)
 
 
-def fitting(connections: int, others: int) -> int:
-    """Return so many connections, or less where they and the other files may not all be open."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    if most == resource.RLIM_INFINITY:
+def fitting(connections: int, others: int, limits: Any = resource) -> int:
+    """Return so many connections, or less where they and the other files may not all be open.
+
+    Raises the soft limit of open files as far as it may. Where there is no hard limit it is raised
+    to what is needed: macOS has a limit all the same, and refuses infinity.
+    """
+    kind = limits.RLIMIT_NOFILE
+    soft: int
+    hard: int
+    soft, hard = limits.getrlimit(kind)
+    endless = hard == limits.RLIM_INFINITY
+    wanted = connections + others if endless else hard
+    if soft != limits.RLIM_INFINITY and soft < wanted:
+        try:
+            limits.setrlimit(kind, (wanted, hard))
+            soft = wanted
+        except (OSError, ValueError):  # it may not be raised, after all
+            pass
+    if soft == limits.RLIM_INFINITY:
         return connections
-    return max(1, min(connections, most - others))
+    return max(1, min(connections, soft - others))
 
 
 class Port:

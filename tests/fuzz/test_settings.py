@@ -161,7 +161,7 @@ def assert_starts_or_says_why(environ):
         server.stop()
 
 
-LISTENING = r"\bListening at: http://[0-9.]+:(\d+)"
+LISTENING = r"\bListening at: http://\S+:(\d+)"
 
 
 def running(server):

@@ -81,7 +81,7 @@ def test_run_serves_until_ctrl_c():
         late = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
         late.start()
         try:
-            listening = re.compile(r"\bListening at: http://0\.0\.0\.0:(\d+)")
+            listening = re.compile(r"\bListening at: http://\S+:(\d+)")
             port = next(filter(None, map(listening.search, process.stdout)))[1]
             body = get(int(port), "/")[2]
             os.killpg(process.pid, signal.SIGINT)

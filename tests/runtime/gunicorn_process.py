@@ -38,6 +38,7 @@ class Gunicorn:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,  # nothing but JSON may appear there either
             encoding="utf-8",
+            start_new_session=True,  # no terminal of ours, which would make SIGHUP end it
         )
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
@@ -53,10 +54,8 @@ class Gunicorn:
 
     def _learn(self):
         if self.ours:
-            self.management = int(
-                self.wait_for(r"Management port listening at: http://0\.0\.0\.0:(\d+)")
-            )
-        self.port = int(self.wait_for(r"\bListening at: https?://[0-9.]+:(\d+)"))
+            self.management = int(self.wait_for(r"Management port listening at: http://\S+:(\d+)"))
+        self.port = int(self.wait_for(r"\bListening at: https?://\S+:(\d+)"))
         self.worker = int(self.wait_for(r"Booting worker with pid: (\d+)"))
 
     def __exit__(self, *_):
