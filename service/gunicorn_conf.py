@@ -18,8 +18,17 @@ streams.install()  # before anything can have something to say
 # nothing that such a thread can hold.
 warnings.filterwarnings("ignore", ".* use of fork", DeprecationWarning, r"gunicorn\.arbiter")
 
+from service import environment  # noqa: E402
 from service.config import Config, SettingError  # noqa: E402
-from service.heartbeat import Heartbeat  # noqa: E402
+
+try:
+    environment.check(os.environ)  # before anything that reads it is imported
+    settings = Config.from_env(os.environ)
+except SettingError as error:
+    sys.exit(f"hellopod: {error}")
+
+from service import gunicorn_options  # noqa: E402
+from service.heartbeat import Heartbeat, folder  # noqa: E402
 from service.logs import GunicornLogger, logging_config  # noqa: E402
 from service.readiness import not_ready  # noqa: E402
 from service.runtime import listeners  # noqa: E402
@@ -27,10 +36,6 @@ from service.runtime.worker import PodWorker, Settings  # noqa: E402
 from service.state import POD  # noqa: E402
 from service.tls.certificate import Certificate, Unusable  # noqa: E402
 
-try:
-    settings = Config.from_env(os.environ)
-except SettingError as error:
-    sys.exit(f"hellopod: {error}")
 try:
     files = (settings.tls_cert_file, settings.tls_key_file)
     tls_certificate = Certificate(*files) if all(files) else None
@@ -45,6 +50,15 @@ class Worker(PodWorker):
     settings = Settings(**{each.name: getattr(settings, each.name) for each in fields(Settings)})
     state = POD
     certificate = tls_certificate
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Refuse what a configuration that builds on this one has set and must not."""
+        try:
+            gunicorn_options.check_configuration(globals(), cfg)
+        except SettingError as error:
+            sys.exit(f"hellopod: {error}")
+        super().check_config(cfg, log)
 
     @staticmethod
     def render(registry: Any, accept: str) -> tuple[bytes, str]:
@@ -87,7 +101,10 @@ keepalive = settings.keepalive
 timeout = 30
 
 # The heartbeat touches a file; on a disk, or where the root is read-only, that stalls or fails.
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
+try:
+    worker_tmp_dir = folder("/dev/shm", None)  # noqa: S108
+except OSError as problem:
+    sys.exit(f"hellopod: TMPDIR={os.environ.get('TMPDIR', '')!a} is not allowed: {problem}")
 # It would write a socket into HOME at the start, which fails on a read-only root.
 control_socket_disable = True
 
@@ -167,3 +184,11 @@ def worker_exit(_server: Any, worker: Any) -> None:
 
         if not tracing.stop(app, flush_seconds):
             worker.log.warning("spans are lost: no answer from OTEL_EXPORTER_OTLP_ENDPOINT")
+
+
+try:  # now that all of ours is known
+    gunicorn_options.check_arguments(
+        globals(), sys.argv[1:], os.environ.get("GUNICORN_CMD_ARGS", "")
+    )
+except SettingError as error:
+    sys.exit(f"hellopod: {error}")

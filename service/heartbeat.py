@@ -1,9 +1,25 @@
 """When the worker last showed that it is alive, as the master sees it."""
 
+import tempfile
 import time
 from typing import Any
 
 UNWATCHED = 5.0  # seconds; the master looks at its worker once a second
+
+
+def folder(*wanted: str | None) -> str | None:
+    """Return the first folder that takes a file; None is where Python puts temporary files.
+
+    Raises OSError if none does. Only a file tells: a folder may be there and full, or read-only.
+    """
+    problem: OSError = FileNotFoundError("there is no folder for temporary files")
+    for each in wanted:
+        try:
+            with tempfile.TemporaryFile(dir=each):
+                return each
+        except OSError as error:
+            problem = error
+    raise problem
 
 
 class Heartbeat:

@@ -115,7 +115,7 @@ class HeadReader:
 
 def parse(head: str, limits: Limits) -> Request:
     """Return the request of a head, which ends with its last field; raises ProtocolError."""
-    if len(head) > limits.line:
+    if len(head) > limits.line or len(head) > limits.field:
         first, *lines = head.split("\r\n")
         if len(first) > limits.line:
             raise ProtocolError(414, "The request line is too long.")
@@ -220,7 +220,8 @@ def _set_framing(request: Request) -> None:
     elif (length := fields.get("CONTENT_LENGTH")) is not None:
         if not NUMBER.fullmatch(length):
             raise ProtocolError(400, "The Content-Length is malformed.")
-        request.length = int(length)
+        # PYTHONINTMAXSTRDIGITS may be 640; what has 19 digits is larger than any limit.
+        request.length = int(length if len(length) < 20 else length.lstrip("0")[:19] or "0")
     request.keep_alive = request.minor == 1
     if (options := fields.get("HTTP_CONNECTION")) is not None:
         # A list, which may come in several lines (RFC 9110 section 7.6.1).

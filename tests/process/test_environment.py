@@ -1,0 +1,136 @@
+"""What the environment may hold: refused in one sentence, or without any effect on a promise."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from service.environment import REFUSED
+from service.gunicorn_options import REFUSED as OPTIONS
+from tests.process.namespace import UNSHARE
+from tests.runtime.gunicorn_process import OURS, REPOSITORY, Gunicorn
+from tests.runtime.raw import connect, get, metric, read_response
+
+CMD = "GUNICORN_CMD_ARGS"
+REFUSED_STARTS = {
+    (CMD, "--bind 0.0.0.0:5000"): ("--bind='0.0.0.0:5000' in GUNICORN_CMD_ARGS", OPTIONS["bind"]),
+    (CMD, "--workers 4"): ("--workers=4 in GUNICORN_CMD_ARGS", OPTIONS["workers"]),
+    (CMD, "--worker-class gthread"): (
+        "--worker-class='gthread' in GUNICORN_CMD_ARGS",
+        OPTIONS["worker_class"],
+    ),
+    (CMD, "--daemon"): ("--daemon=True in GUNICORN_CMD_ARGS", OPTIONS["daemon"]),
+    (CMD, "--preload"): ("--preload=True in GUNICORN_CMD_ARGS", OPTIONS["preload_app"]),
+    (CMD, "--max-requests 50"): ("--max-requests=50 in GUNICORN_CMD_ARGS", OPTIONS["max_requests"]),
+    ("FORWARDED_ALLOW_IPS", "*"): ("FORWARDED_ALLOW_IPS='*'", REFUSED["FORWARDED_ALLOW_IPS"]),
+    # Numbers, which gunicorn wants for one of them before it asks anybody.
+    **{
+        (name, "4"): (f"{name}='4'", instead)
+        for name, instead in REFUSED.items()
+        if name != "FORWARDED_ALLOW_IPS"
+    },
+}
+ODD = {
+    "LANG": "C",
+    "LC_ALL": "C",
+    "PYTHONCOERCECLOCALE": "0",
+    "PYTHONUTF8": "0",
+    "PYTHONIOENCODING": "ascii",
+    "PYTHONINTMAXSTRDIGITS": "640",
+    "PYTHONOPTIMIZE": "2",
+    "PYTHONHASHSEED": "0",
+    "TZ": "Nowhere/Else",
+    "TMPDIR": "/no/such/folder",
+    "HOME": "/no/such/folder",
+    "HTTP_PROXY": "http://127.0.0.1:1",
+    "HTTPS_PROXY": "http://127.0.0.1:1",
+    "SENDFILE": "yes",
+    "WEB_CONCURRENCY": "1",
+    "FLASK_DEBUG": "0",
+    "FLASK_ENV": "development",
+    "NOTIFY_SOCKET": "/no/such/socket",
+    CMD: "--workers 1 --name hello --limit-request-line 1000 --limit-request-fields 20 "
+    "--limit-request-field_size 500",
+}
+
+
+def start(environ):
+    """Start it; return its exit code and what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gunicorn", *OURS],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], "PORT": "0", "MANAGEMENT_PORT": "0", **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_what_would_break_a_promise_stops_the_start():
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(start, (dict([given]) for given in REFUSED_STARTS)))
+
+    assert found == [
+        (1, f"hellopod: {what} is not allowed: {instead}\n")
+        for what, instead in REFUSED_STARTS.values()
+    ]
+
+
+def test_what_has_no_effect():
+    with Gunicorn(**ODD) as server:
+        assert get(server.management, "/readyz")[0] == 200
+        assert get(server.port, "/%C3%A9")[0] == 404
+        assert server.wait_for('"path": "/(é)"') == "é"
+        assert get(server.port, "/" + "a" * 1000)[0] == 414
+        assert get(server.port, "/", "A: b\r\n" * 20)[0] == 431
+        assert get(server.port, "/", f"A: {'b' * 500}\r\n")[0] == 431
+        with connect(server.port) as sock:
+            head = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {'9' * 450}\r\n\r\n"
+            sock.sendall(head.encode())
+            assert read_response(sock)[0] == 413
+        assert metric(server.management, "hellopod_worker_restarts_total") == 0
+        assert {record["level"] for record in server.records()} == {"INFO"}
+        assert server.stop() == 0
+
+
+def test_a_configuration_that_builds_on_ours(tmp_path):
+    file = tmp_path / "conf.py"
+    file.write_text("from service.gunicorn_conf import *\npre_request = lambda worker, req: None\n")
+    command = [sys.executable, "-m", "gunicorn", "--config", file]
+    done = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], "PORT": "0", "MANAGEMENT_PORT": "0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stdout.startswith("{")
+    assert done.stderr.startswith("hellopod: pre_request=")
+    assert done.stderr.endswith(f" is not allowed: {OPTIONS['pre_request']}\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_where_no_file_may_be_written_but_in_tmp():
+    """As with a /dev/shm that is full, or mounted read-only."""
+    mount = 'mount -t tmpfs -o ro tmpfs /dev/shm && exec "$@"'
+    command = [*UNSHARE[:-1], "--mount", "sh", "-c", mount, "sh"]
+    tried = subprocess.run([*command, "true"], capture_output=True, text=True)
+    if tried.returncode:
+        pytest.skip(f"needs unshare (util-linux) and user namespaces: {tried.stderr.strip()}")
+    script = (
+        "import os; assert not os.access('/dev/shm', os.W_OK)\n"
+        "from tests.runtime.gunicorn_process import Gunicorn\n"
+        "from tests.runtime.raw import get\n"
+        "with Gunicorn() as server:\n"
+        "    assert get(server.management, '/readyz')[0] == 200\n"
+        "    assert {record['level'] for record in server.records()} == {'INFO'}\n"
+        "    assert server.stop() == 0\n"
+    )
+    run = [*command, sys.executable, "-c", script]
+    done = subprocess.run(run, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,106 @@
+"""Each of gunicorn's settings is decided about: it may be set, or there is another way."""
+
+import pytest
+from gunicorn.config import KNOWN_SETTINGS, Config
+
+from service.config import SettingError
+from service.gunicorn_options import (
+    ALLOWED,
+    INSTEAD,
+    LIMITS,
+    REFUSED,
+    check_arguments,
+    check_configuration,
+    configured,
+)
+
+OURS = {"bind": "[::]:8000", "workers": 1, "threads": 64, "accesslog": "-", "keepalive": 75}
+NAMES = {setting.name: setting for setting in KNOWN_SETTINGS}
+# Values that gunicorn takes, where it does not take just any.
+VALUES = {
+    "user": "65534",
+    "group": "65534",
+    "umask": "77",
+    "reload_engine": "poll",
+    "protocol": "uwsgi",
+    "http_protocols": "h1,h2",
+    "syslog_addr": "udp://localhost:1",
+    "syslog_facility": "daemon",
+    "statsd_host": "localhost:1",
+    "ssl_version": "TLSv1_2",
+    "proxy_allow_ips": "*",
+    "forwarded_allow_ips": "*",
+    "header_map": "dangerous",
+    "http_parser": "python",
+    "asgi_loop": "asyncio",
+    "asgi_lifespan": "on",
+    "control_socket_mode": "0o660",
+}
+# The option of this one sets what is its default.
+CLI = sorted(name for name in NAMES if NAMES[name].cli and name != "suppress_ragged_eofs")
+
+
+def options(name):
+    """Return arguments that set it to what is neither its default nor ours."""
+    setting = NAMES[name]
+    option = setting.cli[-1]
+    if setting.action in ("store_true", "store_const"):
+        return [option]
+    return [f"{option}={VALUES.get(name, '7')}"]
+
+
+def test_every_setting_is_decided():
+    """A new gunicorn has new ones: put each in one of the two lists."""
+    assert ALLOWED.isdisjoint(REFUSED)
+    assert ALLOWED | REFUSED.keys() == NAMES.keys()
+    assert len(REFUSED) == sum(len(names.split()) for names in INSTEAD.values())
+
+
+@pytest.mark.parametrize("name", CLI)
+def test_an_option(name):
+    arguments = options(name)
+    option = arguments[0].partition("=")[0]
+    for source, *given in (("", arguments, ""), (" in GUNICORN_CMD_ARGS", [], arguments[0])):
+        if name in ALLOWED:
+            check_arguments(OURS, *given)
+            continue
+        with pytest.raises(SettingError) as refused:
+            check_arguments(OURS, *given)
+        message = str(refused.value)
+        assert message.startswith(option + "=")
+        assert message.endswith(f"{source} is not allowed: {REFUSED[name]}")
+        assert "\n" not in message and len(message) < 250
+
+
+@pytest.mark.parametrize("name", sorted(LIMITS))
+def test_no_limit(name):
+    """0 is none to gunicorn, and would be all to the runtime."""
+    with pytest.raises(SettingError, match=f"^{NAMES[name].cli[-1]}=0 is not allowed: at least 1$"):
+        check_arguments(OURS, [f"{NAMES[name].cli[-1]}=0"], "")
+
+
+def test_what_changes_nothing():
+    check_arguments(OURS, ["--workers=1", "--keep-alive", "75", "app:app"], "--threads 64")
+
+
+def test_a_secret_is_not_shown():
+    with pytest.raises(SettingError, match=r"^--env='\*\*\*' in GUNICORN_CMD_ARGS is not allowed"):
+        check_arguments(OURS, [], "--env PASSWORD=geheim")
+
+
+def test_another_configuration():
+    """One that builds on ours and sets something, as only a file can for hooks."""
+    for name in NAMES:
+        config = configured(OURS)
+        check_configuration(OURS, config)
+        config.settings[name].value = object()
+        if name in ALLOWED:
+            check_configuration(OURS, config)
+            continue
+        with pytest.raises(SettingError, match=" is not allowed: "):
+            check_configuration(OURS, config)
+
+
+def test_gunicorn_knows_no_more():
+    """What is not in KNOWN_SETTINGS cannot be set at all."""
+    assert Config().settings.keys() == NAMES.keys()
