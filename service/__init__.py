@@ -16,6 +16,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
     from service import (
         about,
         api,
+        chain,
         chaos,
         dependencies,
         errors,
@@ -24,6 +25,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
         metrics,
         middleware,
         proxy,
+        upstream,
     )
     from service.application import Application
     from service.config import Config
@@ -39,8 +41,10 @@ def create_app(config: "Config | None" = None) -> "Flask":
     identity.init_app(app)
     errors.init_app(app)
     dependencies.init_app(app)
+    upstream.init_app(app)
     app.register_blueprint(about.bp)
     app.register_blueprint(api.bp)
+    app.register_blueprint(chain.bp)
     health.init_app(app)
     chaos.init_app(app)
     if config.otel_exporter_otlp_endpoint:

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, AnyStr
+from urllib.parse import urlsplit
 
 from service.parsing import (
     Invalid,
@@ -13,10 +14,12 @@ from service.parsing import (
     file,
     integer,
     networks,
+    numeric,
     one_of,
     seconds,
     text,
     token,
+    upstreams,
 )
 from service.version import __version__
 
@@ -100,6 +103,23 @@ class Config:
         networks,
         "CIDRs, with commas, of the proxies whose X-Forwarded-For, -Proto and -Host are believed",
     )
+    upstreams: str = _setting(
+        "",
+        upstreams,
+        "base URLs, with commas, of the services that this one calls; /api/chain asks each",
+    )
+    upstream_concurrency: int = _setting(
+        0,
+        integer(0, 512),
+        "calls to one upstream at once, beyond which a call fails with 503; 0 = half of "
+        "CONCURRENCY, so that one that hangs leaves the other half to other routes",
+    )
+    request_timeout: float = _setting(
+        5.0,
+        seconds(0.01, 3600),
+        "seconds a request may take in all, which bounds its calls to upstreams, unless its caller "
+        "says in X-Request-Timeout; never more than GRACEFUL_TIMEOUT",
+    )
     chaos_token: str = _setting(
         "", token, "who knows it may cause faults (/chaos/...); there are no such paths without"
     )
@@ -159,6 +179,18 @@ class Config:
                 "gets its pod killed"
             )
 
+        if 1 < self.concurrency <= self.upstream_concurrency:
+            raise SettingError(
+                f"UPSTREAM_CONCURRENCY={self.upstream_concurrency} is not allowed: it must be "
+                f"below CONCURRENCY ({self.concurrency}), or an upstream that hangs takes all slots"
+            )
+        for url in filter(None, self.upstreams.split(",")):
+            if is_itself(url, self):
+                raise SettingError(
+                    f"UPSTREAMS={_shown('UPSTREAMS', url)} is not allowed: that is this service "
+                    "itself, which would wait for its own slots"
+                )
+
     def __repr__(self) -> str:
         """Show no more than may be logged: gunicorn prints all that it was configured with."""
         return f"Config({self.public()})"
@@ -180,6 +212,26 @@ class Config:
             secret = value and is_secret(setting.name)
             shown[setting.name.upper()] = "***" if secret else value
         return shown
+
+
+def is_itself(url: str, config: Config) -> bool:
+    """Tell whether a URL leads back to this instance, as far as the settings say who it is.
+
+    The Service has the name of the ServiceAccount, as all objects of an instance have one name.
+    """
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
+    if config.service_account not in ("", "default"):
+        service, domain = config.service_account, f"{config.pod_namespace}.svc.cluster.local"
+        names = {service, *(f"{service}.{domain}".rsplit(".", cut)[0] for cut in (0, 1, 2, 3))}
+        if host in (name.lower() for name in names):
+            return True
+    here = host in ("localhost", config.pod_name.lower()) or host.endswith(".localhost")
+    address = numeric(host)
+    if address is not None:
+        own = numeric(config.pod_ip)
+        here = address.is_loopback or address.is_unspecified or address == own
+    return here and port in (config.port, config.management_port)
 
 
 def is_secret(name: str) -> bool:

@@ -32,6 +32,8 @@ def outgoing_headers() -> dict[str, str]:
     """
     environ = request.environ
     headers = dict(environ["hellopod.trace_headers"]) if environ.get("hellopod.trace") else {}
+    if baggage := environ.get("HTTP_BAGGAGE"):  # https://www.w3.org/TR/baggage/
+        headers["baggage"] = baggage
     if identity := environ.get("hellopod.request_id"):
         headers["X-Request-ID"] = identity
     return headers

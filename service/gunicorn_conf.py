@@ -149,7 +149,10 @@ def when_ready(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Give the app the state of the whole pod in place of its own, if it is one of Flask's."""
-    getattr(worker.wsgi, "extensions", {})["pod_state"] = POD
+    extensions = getattr(worker.wsgi, "extensions", {})
+    extensions["pod_state"] = POD
+    if "upstreams" in extensions:
+        extensions["upstreams"].calling.is_shedding = worker.is_pressed
 
 
 def pre_fork(server: Any, worker: Any) -> None:

@@ -1,5 +1,6 @@
 """What every request is known by, and what every response gets: WSGI middleware around the app."""
 
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +44,11 @@ class Middleware:
 
     def __call__(self, environ: dict[str, Any], respond: "StartResponse") -> Iterable[bytes]:
         """Serve a request."""
-        # 1. The id, first: every log record from here on has it. The runtime has set it already.
+        # 1. The id, first: every log record from here on has it. The runtime has set it already,
+        # and when the request arrived.
         if "hellopod.request_id" not in environ:
             environ["hellopod.request_id"] = request_id(environ, self.conceal)
+            environ["hellopod.arrived"] = time.monotonic()
         # 2. The trace: of the span of this request if there is one, else of the caller.
         if "hellopod.trace_headers" in environ or "HTTP_TRACEPARENT" in environ:
             sent = environ.setdefault("hellopod.trace_headers", incoming_trace_headers(environ))

@@ -3,8 +3,18 @@
 import re
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from socket import inet_aton
 from urllib.parse import urlsplit
+
+MOST_UPSTREAMS = 16  # each has a pool and twenty series of metrics
 
 
 class Invalid(Exception):
@@ -112,6 +122,43 @@ def _is_plain_url(value: str) -> bool:
         return port is None or port > 0
     except ValueError:
         return False
+
+
+def upstreams(value: str) -> str:
+    """Allow base URLs of services, each once; returns them without the slash at their end."""
+    urls = [url.strip(" ").rstrip("/") for url in value.split(",")]
+    if len(urls) <= MOST_UPSTREAMS and all(map(_is_plain_url, urls)):
+        urls = [_lower_host(url) for url in urls]
+        if len({_without_default_port(url) for url in urls}) == len(urls):
+            return ",".join(urls)
+    raise Invalid(
+        f"at most {MOST_UPSTREAMS} http:// or https:// URLs, with commas, each once, "
+        "without user, password, query and fragment"
+    )
+
+
+def _lower_host(url: str) -> str:
+    scheme, host, path = re.fullmatch("(https?://)([^/]*)(.*)", url).groups()  # type: ignore[union-attr]
+    return f"{scheme}{host.lower()}{path}"
+
+
+def _without_default_port(url: str) -> str:
+    """Return what tells two upstreams apart."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.hostname}:{port}{parts.path}"
+
+
+def numeric(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a host is, also in a form that only inet_aton() knows: 127.1."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        try:
+            return IPv4Address(inet_aton(host)) if re.fullmatch("[0-9a-fx.]+", host) else None
+        except OSError:
+            return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def token(value: str) -> str:

@@ -64,7 +64,9 @@ def chaos(chaos_app: Flask):
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Text for Prometheus from the real process, once every metric has a sample."""
     files = Files(tmp_path_factory.mktemp("tls"), issue())
-    with Gunicorn(*OURS, "tests.process.raising_app:app", **files.settings) as server:
+    # An upstream has series before anybody calls it.
+    settings = files.settings | {"UPSTREAMS": "http://upstream"}
+    with Gunicorn(*OURS, "tests.process.raising_app:app", **settings) as server:
         answers = [get(server.port, path, using=secure) for path in ("/", "/raise")]
         assert [status for status, _, _ in answers] == [200, 500]
         return get(server.management, "/metrics")[2].decode()

@@ -93,6 +93,10 @@ class Admission:
             self.waiting.append((now + patience, connection))
             return Verdict.WAIT
 
+    def is_pressed(self, now: float) -> bool:
+        """Whether an overload is remembered."""
+        return now < self._pressed_until
+
     def count_refused(self, reason: str) -> None:
         """Count one that was refused before it could be offered."""
         with self._lock:

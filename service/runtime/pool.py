@@ -101,6 +101,7 @@ class Pool:
         request, arrived = connection.request, connection.arrived
         environ = connection.environ(request)
         environ["hellopod.request_id"] = request_id(request.fields, self.exchange.answers.conceal)
+        environ["hellopod.arrived"] = arrived  # of time.monotonic(): the queue is in the budget
         environ["wsgi.input"] = client.input()
         release, done = partial(self.release, client), partial(self._end_early, client)
         response = Response(request, client, release, done)

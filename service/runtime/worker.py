@@ -228,6 +228,10 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         """Whether clients are to connect elsewhere."""
         return not self.alive or not self.state.is_serving
 
+    def is_pressed(self) -> bool:
+        """Whether the slots have all been taken, or requests refused, a moment ago."""
+        return self.admission.is_pressed(time.monotonic())
+
     def why_not_ready(self) -> dict[str, Any] | None:
         """Return why no new client is welcome, if so."""
         return type(self).not_ready(self.wsgi)

@@ -14,6 +14,7 @@ CACHING = {
     "/": "no-store",
     "/api/identity": "no-store",
     "/api/echo": "no-store",
+    "/api/chain": "no-store",
     "/version": "no-store",  # a rollout has two
     "/healthz": "no-store",
     "/readyz": "no-store",

@@ -45,7 +45,9 @@ def test_contract_lists_exactly_the_routes(contract, app):
     assert methods_of == routes
 
 
-@pytest.mark.parametrize("path", ["/api/identity", "/api/echo", "/version", "/healthz", "/readyz"])
+@pytest.mark.parametrize(
+    "path", ["/api/identity", "/api/echo", "/api/chain", "/version", "/healthz", "/readyz"]
+)
 def test_answers_match_their_schema(contract, client, path):
     ok = contract["paths"][path]["get"]["responses"]["200"]
     schema = ok["content"]["application/json"]["schema"] | {"components": contract["components"]}
@@ -55,7 +57,9 @@ def test_answers_match_their_schema(contract, client, path):
     assert set(ok["headers"]) <= set(response.headers.keys())
 
 
-@pytest.mark.parametrize("name", ["Identity", "Echo", "Version", "Status", "Problem", "Stuck"])
+@pytest.mark.parametrize(
+    "name", ["Identity", "Echo", "Hop", "Version", "Status", "Problem", "Stuck"]
+)
 def test_every_property_is_promised(contract, name):
     schema = contract["components"]["schemas"][name]
 
@@ -138,8 +142,12 @@ def test_a_stuck_pod_is_as_described(contract):
     OAS31Validator(schema["schema"] | {"components": contract["components"]}).validate(value)
 
 
-# Of METRICS_ON_HTTP, and of an ETag.
-OWN_STATUSES = {"/metrics": {"404"}, "/openapi.yaml": {"304", "412"}}
+# Of METRICS_ON_HTTP, of an ETag, and of upstreams.
+OWN_STATUSES = {
+    "/metrics": {"404"},
+    "/openapi.yaml": {"304", "412"},
+    "/api/chain": {"422", "502", "504", "508"},
+}
 
 
 def test_every_status_is_spelled_out(contract):

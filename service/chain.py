@@ -1,0 +1,101 @@
+"""Who answers along the way: this pod asks its upstreams the same, they ask theirs, and so on."""
+
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, abort, current_app, jsonify
+from werkzeug.exceptions import HTTPException
+
+from service import amounts, identity
+from service.chain_tree import Hop, answered_hop, failed_hop, failed_hops
+from service.request import current_request
+from service.upstream import Upstream, UpstreamFailed, Upstreams
+
+bp = Blueprint("chain", __name__)
+
+DEPTH = 3  # hops behind this one: three instances, and one more would be seen
+MOST_DEPTH = 10
+MOST_HOPS = 8  # fewer than MOST_DEPTH: a loop in the chain ends here, whatever depth is asked for
+LONGEST_VIA = 2048
+
+
+class LoopDetected(HTTPException):
+    """RFC 5842 section 7.2."""
+
+    code = 508
+    description = f"The chain has more than {MOST_HOPS} hops, as in a loop."
+
+
+@bp.route("/api/chain", methods=["GET", "POST"])
+def chain() -> Response:
+    """Ask each upstream with what came, and say who answered at every hop, as a tree.
+
+    A hop that failed is shown; with ?strict it makes this a 502.
+    """
+    asked = current_request()
+    depth = amounts.whole("depth", DEPTH, 0, MOST_DEPTH)
+    via = asked.headers.get("Via", "")
+    if len(via) > LONGEST_VIA or via.count(",") + bool(via) > MOST_HOPS:
+        raise LoopDetected
+    began, body = time.monotonic(), asked.get_data()
+    upstreams: Upstreams = current_app.extensions["upstreams"]
+    to_ask = upstreams.of_settings() if depth else []
+    if to_ask and not upstreams.time_left():
+        abort(504, "No time is left to ask the upstreams.")
+    hops = side_by_side(partial(ask, depth - 1, via, body), to_ask)
+    tree = {
+        "upstream": None,
+        "pod": identity.current().pod,
+        "status": 200,
+        "outcome": "ok",
+        "seconds": since(began),
+        "body_bytes": len(body),
+        "upstreams": hops,
+    }
+    failed = failed_hops(tree)
+    if failed and "strict" in asked.args:
+        abort(502, f"Failed hops: {', '.join(failed)}.")
+    return jsonify(tree)
+
+
+def ask(depth: int, via: str, body: bytes, upstream: Upstream) -> Hop:
+    """Return what an upstream says, or that it failed. Runs in a context of this request."""
+    asked = current_request()
+    query = [pair for pair in asked.args.items(multi=True) if pair[0] not in ("depth", "strict")]
+    path = "/api/chain?" + urlencode([*query, ("depth", str(depth))])
+    pod = re.sub("[^A-Za-z0-9._-]", "-", identity.current().pod)
+    headers = {"Via": f"{via}, 1.1 {pod}".removeprefix(", ")}
+    if body and asked.content_type:
+        headers["Content-Type"] = asked.content_type
+    began = time.monotonic()
+    try:
+        answer = upstream.request(asked.method, path, headers=headers, body=body or None)
+    except UpstreamFailed as failed:
+        return failed_hop(upstream.name, failed, since(began))
+    return answered_hop(upstream.name, answer, since(began), depth)
+
+
+def side_by_side(ask: Callable[[Upstream], Hop], upstreams: list[Upstream]) -> list[Hop]:
+    """Ask them all at once: one after the other, the first that hangs takes the time of the rest.
+
+    One is asked in this thread, and the others in threads that end with this request.
+    """
+    if not upstreams:
+        return []
+    *others, last = upstreams
+    if not others:
+        return [ask(last)]
+    with ThreadPoolExecutor(len(others)) as threads:
+        asked = [threads.submit(copy_context().run, ask, upstream) for upstream in others]
+        found = ask(last)
+        return [*(each.result() for each in asked), found]
+
+
+def since(began: float) -> float:
+    """Return the seconds since a moment of time.monotonic(), to the microsecond."""
+    return round(time.monotonic() - began, 6)

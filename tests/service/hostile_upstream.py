@@ -1,0 +1,92 @@
+"""An upstream on a raw socket that answers as a test tells it, and notes what it was asked."""
+
+import socket
+import struct
+import threading
+from contextlib import suppress
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+
+class HostileUpstream:
+    """Calls `answer(sock, head, number)` for each request; it returns whether to read another."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.heads = []  # of all requests
+        self.connections = 0
+        self.over = threading.Event()
+        self._lock = threading.Lock()
+        self._open = []
+        self.server = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.server.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self):
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.server.close()
+        for sock in self._open:
+            sock.close()
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                sock, _ = self.server.accept()
+                self.connections += 1
+                self._open.append(sock)
+                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock):
+        with sock, suppress(OSError):
+            while head := read_head(sock):
+                with self._lock:
+                    self.heads.append(head)
+                    number = len(self.heads)
+                if not self.answer(sock, head, number):
+                    return
+
+
+def read_head(sock):
+    """Read a request and return its head as text; its body is read as Content-Length says."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = sock.recv(65536)
+        if not more:
+            return ""
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    text = head.decode("latin-1")
+    length = int(header(text, "Content-Length") or 0)
+    while len(body) < length:
+        body += sock.recv(65536)
+    return text
+
+
+def header(head, name):
+    """Return the value of a header, or None."""
+    for line in head.split("\r\n")[1:]:
+        found, _, value = line.partition(":")
+        if found.lower() == name.lower():
+            return value.strip()
+    return None
+
+
+def reset(sock):
+    """End a connection with RST."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def saying(*pieces):
+    """Answer every request with these bytes, and keep the connection."""
+
+    def answer(sock, head, number):
+        for piece in pieces:
+            sock.sendall(piece)
+        return True
+
+    return answer
