@@ -7,8 +7,9 @@ exchange -> names                                 the only module that knows url
 from flask import Flask, current_app
 
 from service.upstream.answer import Answer, UpstreamFailed
-from service.upstream.client import Upstream, Upstreams
+from service.upstream.client import Upstream
 from service.upstream.metrics import Metrics
+from service.upstream.registry import Upstreams
 
 __all__ = ["Answer", "Upstream", "UpstreamFailed", "Upstreams", "init_app", "named"]
 

@@ -1,64 +1,20 @@
 """A service that this one calls, and the rules for calling it."""
 
 import json
-import math
 import random
-import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-from flask import has_request_context, request
-
-from service.config import Config
-from service.correlation import outgoing_headers
 from service.upstream import deadline, retries
 from service.upstream.answer import Answer, UpstreamFailed
-from service.upstream.metrics import Metrics
+from service.upstream.calling import Calling
 from service.version import __version__
 
 LARGEST = 1024 * 1024  # bytes of an answer, unless a call allows more
-LONGEST_RETRY_AFTER = 3600  # seconds to believe
 STALE = 1.0  # seconds without kept connections after one of them turned out to be closed
-
-
-@contextmanager
-def untraced(*_: Any) -> Iterator[Callable[[str, int], None]]:
-    """Stand for the span of an attempt where nobody records any."""
-    yield lambda outcome, status: None
-
-
-class Calling:
-    """What calls to all upstreams of an app have in common; the app may replace both callables."""
-
-    def __init__(self, config: Config, metrics: Metrics, is_serving: Callable[[], bool]) -> None:
-        self.metrics = metrics
-        self.is_serving = is_serving
-        self.is_shedding: Callable[[], bool] = lambda: False
-        self.trace: Callable[..., AbstractContextManager[Callable[[str, int], None]]] = untraced
-        self.conceal = config.conceal
-        self.most = float(config.graceful_timeout)
-        self.default = min(config.request_timeout, self.most)
-        self.concurrency = config.upstream_concurrency or max(1, config.concurrency // 2)
-
-    def deadline(self) -> float:
-        """Return when the request of this thread has to be answered, or a call of no request."""
-        if not has_request_context():
-            return time.monotonic() + self.default
-        return deadline.of_request(request.environ, self.default, self.most)
-
-    def headers(self) -> dict[str, str]:
-        """Return what goes on to the upstream from the request of this thread."""
-        found = outgoing_headers() if has_request_context() else {}
-        return {name: self.conceal(value) for name, value in found.items()}
-
-    def may_retry(self) -> bool:
-        """Whether there is room for a retry here: none while the pod drains or refuses requests."""
-        return self.is_serving() and not self.is_shedding()
 
 
 class Upstream:
@@ -189,7 +145,7 @@ class Upstream:
         """Return an answer that a handler can use; raises UpstreamFailed for the others."""
         status, how = answer.status, f"answered {answer.status}"
         if status in (429, 503):
-            again = retry_after(answer.headers.get("retry-after", ""))
+            again = retries.retry_after(answer.headers.get("retry-after", ""))
             if again is not None:
                 self._no_retry_until = time.monotonic() + again
             raise UpstreamFailed(self.name, "unavailable", how, retry_after=again, answer=answer)
@@ -220,48 +176,3 @@ class Call:
 def to_json(value: Any) -> bytes:
     """Return a value as JSON."""
     return json.dumps(value).encode()
-
-
-def retry_after(text: str) -> int | None:
-    """Return the seconds that a Retry-After asks for (RFC 9110 section 10.2.3), within bounds."""
-    if re.fullmatch("[0-9]{1,9}", text):
-        return min(int(text), LONGEST_RETRY_AFTER)
-    try:
-        seconds = parsedate_to_datetime(text).timestamp() - time.time()
-    except (ValueError, OverflowError, TypeError):
-        return None
-    return max(0, min(math.ceil(seconds), LONGEST_RETRY_AFTER))
-
-
-class Upstreams:
-    """The upstreams of one app, by name."""
-
-    def __init__(self, config: Config, metrics: Metrics, is_serving: Callable[[], bool]) -> None:
-        self.calling = Calling(config, metrics, is_serving)
-        self._known: dict[str, Upstream] = {}
-        for url in filter(None, config.upstreams.split(",")):
-            self.add(url.partition("://")[2], url)
-        self._of_settings = list(self._known.values())
-
-    def add(self, name: str, url: str) -> Upstream:
-        """Make an upstream known; call this while the app is built.
-
-        `name` becomes a label of metrics; `url` is what all paths follow. Raises ValueError if
-        there is one of that name.
-        """
-        if name in self._known:
-            raise ValueError(f"there is an upstream {name!r} already")
-        self._known[name] = Upstream(name, url, self.calling)
-        return self._known[name]
-
-    def of_settings(self) -> list[Upstream]:
-        """Return those that UPSTREAMS names, each by what follows the scheme of its URL."""
-        return self._of_settings
-
-    def time_left(self) -> bool:
-        """Whether the request of this thread has time for a call."""
-        return self.calling.deadline() - time.monotonic() >= deadline.LEAST
-
-    def named(self, name: str) -> Upstream:
-        """Return an upstream; raises LookupError if there is none of that name."""
-        return self._known[name]

@@ -1,12 +1,17 @@
 """When to ask once more: seldom, later, and never all at once."""
 
+import math
 import random
+import re
 import threading
+import time
+from email.utils import parsedate_to_datetime
 
 IDEMPOTENT = {"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"}  # RFC 9110 section 9.2.2
 MOST_RETRIES = 2  # of one call
 FIRST_PAUSE = 0.05  # seconds at most before the first retry; twice as many before each other
 LONGEST_PAUSE = 1.0  # seconds
+LONGEST_RETRY_AFTER = 3600  # seconds to believe
 
 
 def pause(retry: int) -> float:
@@ -15,6 +20,17 @@ def pause(retry: int) -> float:
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
     return random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**retry))  # noqa: S311
+
+
+def retry_after(text: str) -> int | None:
+    """Return the seconds that a Retry-After asks for (RFC 9110 section 10.2.3), within bounds."""
+    if re.fullmatch("[0-9]{1,9}", text):
+        return min(int(text), LONGEST_RETRY_AFTER)
+    try:
+        seconds = parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, OverflowError, TypeError):
+        return None
+    return max(0, min(math.ceil(seconds), LONGEST_RETRY_AFTER))
 
 
 class RetryBudget:

@@ -5,6 +5,10 @@ import pytest
 
 from service.config import Config, SettingError
 
+UPSTREAMS = (
+    "at most 16 http:// or https:// URLs, with commas, each once, "
+    "without user, password, query and fragment"
+)
 COLLECTOR = "an http:// or https:// URL without user, password and query"
 NETWORKS = "addresses and networks such as 10.0.0.0/8,fd00::/8, no bit set behind the prefix"
 
@@ -70,6 +74,33 @@ def test_frozen():
                 "1" * 5000,
             )
         ),
+        *(
+            ("UPSTREAMS", urls, UPSTREAMS)
+            for urls in (
+                "hellopod-b",
+                "tcp://10.0.0.1:80",
+                "ftp://a",
+                "HTTP://a",
+                "http://",
+                "http://a,",
+                "http://a,,http://b",
+                "http://a http://b",
+                "http://a?b",
+                "http://a/#b",
+                "http://a b",
+                "http://a:0",
+                "http://a:65536",
+                "http://[::1",
+                "http://a,http://a",
+                "http://a,http://A/",
+                "http://a,http://a:80",
+                "http://a,https://a:80",
+                "https://a/b,https://a:443/b/",
+                ",".join(f"http://a{number}" for number in range(17)),
+                "http://\u0430",
+                "http://a\n",
+            )
+        ),
         ("TLS_CERT_FILE", "-----BEGIN CERTIFICATE-----\nMII", "the path of a file"),
         ("TLS_CERT_FILE", "/" + 4095 * "x", "the path of a file"),
         ("TLS_CERT_FILE", "/a\udcff", "the path of a file"),
@@ -117,9 +148,90 @@ def test_trusted_proxies(given, parsed):
     assert Config.from_env({"TRUSTED_PROXIES": given}).trusted_proxies == parsed
 
 
-def test_password_in_a_url_is_not_shown():
-    with pytest.raises(SettingError, match=COLLECTOR) as error:
-        Config.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://user:geheim@collector"})
+@pytest.mark.parametrize(
+    ("given", "parsed"),
+    [
+        ("http://hellopod-b", "http://hellopod-b"),
+        ("http://B:8080/, https://c/Base/ ", "http://b:8080,https://c/Base"),
+        ("http://a,http://a/b,http://a:8080", "http://a,http://a/b,http://a:8080"),
+        ("http://[::2]:80,http://10.0.0.9", "http://[::2]:80,http://10.0.0.9"),
+    ],
+)
+def test_upstreams(given, parsed):
+    assert Config.from_env({"UPSTREAMS": given}).upstreams == parsed
+
+
+INSTANCE = {
+    "POD_NAME": "a-7c5d-x1",
+    "POD_NAMESPACE": "shop",
+    "POD_IP": "10.0.0.1",
+    "SERVICE_ACCOUNT": "a",
+}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:8000",
+        "http://api.localhost:9000",
+        "http://127.0.0.1:8000",
+        "http://127.0.0.2:9000/base",
+        "http://127.1:8000",
+        "http://2130706433:8000",
+        "http://0x7f.1:8000",
+        "http://0.0.0.0:8000",
+        "http://[::1]:8000",
+        "http://[::]:8000",
+        "http://[0:0::1]:8000",
+        "http://[::ffff:127.0.0.1]:8000",
+        "http://10.0.0.1:8000",
+        "http://[::ffff:10.0.0.1]:9000",
+        "http://A-7c5d-x1:8000",
+        "http://a",
+        "http://a:80",
+        "https://a",
+        "http://a:8080",
+        "http://a.shop",
+        "http://a.shop.svc",
+        "http://A.shop.svc.cluster.local/base",
+    ],
+)
+def test_no_service_is_its_own_upstream(url):
+    with pytest.raises(SettingError, match="^UPSTREAMS='.*' is not allowed: that is this service"):
+        Config.from_env(INSTANCE | {"UPSTREAMS": f"http://other,{url}"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:8001",
+        "http://127.0.0.1",
+        "http://10.0.0.2:8000",
+        "http://a-b",
+        "http://b-a",
+        "http://a.other.svc",
+        "http://a.shop.example.com",
+    ],
+)
+def test_others_may_be_upstreams(url):
+    assert Config.from_env(INSTANCE | {"UPSTREAMS": url}).upstreams == url
+
+
+def test_default_service_account_names_nobody():
+    found = Config.from_env({"SERVICE_ACCOUNT": "default", "UPSTREAMS": "http://default"})
+    assert found.upstreams == "http://default"
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "allowed"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:geheim@collector", COLLECTOR),
+        ("UPSTREAMS", "http://a,http://user:geheim@b", UPSTREAMS),
+    ],
+)
+def test_password_in_a_url_is_not_shown(name, url, allowed):
+    with pytest.raises(SettingError, match=allowed) as error:
+        Config.from_env({name: url})
 
     assert "geheim" not in str(error.value)
 
@@ -154,6 +266,10 @@ def test_bad_secret_is_not_shown(token):
             r"^TLS_KEY_FILE='\*\*\*' is not allowed: TLS_CERT_FILE must be set too$",
         ),
         ({"GRACEFUL_TIMEOUT": "120"}, "HANDLER_TIMEOUT=120 is not allowed: it must be above"),
+        (
+            {"UPSTREAM_CONCURRENCY": "16"},
+            r"^UPSTREAM_CONCURRENCY=16 is not allowed: it must be below CONCURRENCY \(16\)",
+        ),
         ({"METRICS_ON_HTTP": "yes"}, "METRICS_ON_HTTP='yes' is not allowed: true or false"),
         ({"QUEUE_TIMEOUT": "0"}, "QUEUE_TIMEOUT='0' is not allowed: seconds from 0.01 to 60"),
         ({"QUEUE_TIMEOUT": "1e1"}, "QUEUE_TIMEOUT='1e1' is not allowed: seconds from 0.01 to 60"),
