@@ -4,10 +4,12 @@ The SDK alone: its instrumentation of Flask is a beta that holds the SDK back, n
 path where there is no route, and ends the span of a stream before its first byte.
 """
 
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from flask import Flask
 from opentelemetry import trace
@@ -41,9 +43,9 @@ def init_app(app: Flask) -> None:
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
     trace.set_tracer_provider(provider)  # for the spans of the handlers' own
     app.extensions["tracer_provider"] = provider
-    app.wsgi_app = Traced(  # type: ignore[assignment]
-        app.wsgi_app, provider.get_tracer("service"), config.conceal
-    )
+    tracer = provider.get_tracer("service")
+    app.wsgi_app = Traced(app.wsgi_app, tracer, config.conceal)  # type: ignore[assignment]
+    app.extensions["upstreams"].calling.trace = partial(trace_attempt, tracer)
 
 
 def stop(app: Any, seconds: float) -> bool:
@@ -140,3 +142,40 @@ def describe(span: trace.Span, environ: dict[str, Any], status: str) -> None:
     if status >= "500":
         span.set_status(StatusCode.ERROR)
         span.set_attribute("error.type", status[:3])
+
+
+@contextmanager
+def trace_attempt(
+    tracer: trace.Tracer, method: str, url: str, path: str, attempts: int, headers: dict[str, str]
+) -> Iterator[Callable[[str, int], None]]:
+    """Give an attempt to ask an upstream a span, and put that into the headers.
+
+    Yields what notes the outcome and the status (0 for none). `attempts` were made before.
+    https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span, but the query.
+    """
+    parts = urlsplit(url)
+    attributes: dict[str, str | int] = {
+        "http.request.method": method if method in VERBS else "_OTHER",
+        "server.address": parts.hostname or "",
+        "server.port": parts.port or {"http": 80, "https": 443}[parts.scheme],
+        "url.full": url + path.partition("?")[0],
+    }
+    if attempts:
+        attributes["http.request.resend_count"] = attempts
+    with tracer.start_as_current_span(
+        method if method in VERBS else "HTTP",
+        kind=SpanKind.CLIENT,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        W3C.inject(headers)
+
+        def note(outcome: str, status: int) -> None:
+            if status:
+                span.set_attribute("http.response.status_code", status)
+            if outcome != "ok":
+                span.set_status(StatusCode.ERROR)
+                span.set_attribute("error.type", outcome)
+
+        yield note

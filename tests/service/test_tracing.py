@@ -16,6 +16,7 @@ from service.correlation import outgoing_headers
 from service.formatters import JsonLines
 from service.middleware import Middleware
 from tests.process.collector import Collector, attributes
+from tests.service.hostile_upstream import OK, HostileUpstream, header, saying
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
@@ -256,3 +257,36 @@ def test_span_is_the_parent_of_what_is_called(traced, spans, call):
     [span] = spans()
     assert arrived["traceparent"] == f"00-{TRACE}-{span.span_id.hex()}-01"
     assert arrived["tracestate"] == "a=1,b=2"
+
+
+def test_call_to_an_upstream_is_a_span(config, collector):
+    """A child of the request's span; the upstream's span is a child of it."""
+    settings = {"otel_exporter_otlp_endpoint": collector.url}
+    with HostileUpstream(saying(OK)) as upstream:
+        app = create_app(replace(config, upstreams=f"{upstream.url}/base", **settings))
+        ask(app, "/api/chain?token=x", headers={"traceparent": TRACEPARENT})
+        upstream.answer = saying(b"HTTP/1.1 500 A\r\nContent-Length: 0\r\n\r\n")
+        ask(app, "/api/chain")
+        upstream.answer = lambda *_: False
+        ask(app, "/api/chain")
+        assert tracing.stop(app, 5)
+    calls = [span for span in collector.spans if span.kind == Span.SPAN_KIND_CLIENT]
+    (server,) = [
+        span
+        for span in collector.spans
+        if span.kind == Span.SPAN_KIND_SERVER and span.trace_id.hex() == TRACE
+    ]
+
+    assert (calls[0].trace_id.hex(), calls[0].parent_span_id) == (TRACE, server.span_id)
+    assert header(upstream.heads[0], "traceparent") == f"00-{TRACE}-{calls[0].span_id.hex()}-01"
+    assert calls[0].name == "GET"
+    assert attributes(calls[0]) == {
+        "http.request.method": "GET",
+        "http.response.status_code": 200,
+        "server.address": "127.0.0.1",
+        "server.port": upstream.port,
+        "url.full": f"{upstream.url}/base/api/chain",
+    }
+    assert [attributes(call).get("error.type") for call in calls[1:]] == ["500", "broken", "broken"]
+    assert attributes(calls[3])["http.request.resend_count"] == 1
+    assert {call.status.code for call in calls[1:]} == {Status.STATUS_CODE_ERROR}
