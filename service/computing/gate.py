@@ -60,13 +60,23 @@ class ComputeGate:
         self.running[request] = request.meter
 
     def leave(self, request: Any, now: float, wanted: bool, pressed: bool) -> None:
-        """Note a request that no longer runs, and whether others want its place."""
-        meter = self.running.pop(request)
+        """Note a request that is done, and whether others want its place."""
+        meter = self.running[request]
         if (used := meter.used()) >= SMALL:
             self._work += WEIGHT * (used - self._work)
             self._later += WEIGHT * (meter.waits_first - self._later)
         else:
             self._work += WEIGHT / 10 * (used - self._work)
+        self.pause(request, now, wanted, pressed)
+
+    def resume(self, request: Any, now: float) -> None:
+        """Note a request that runs again."""
+        request.meter.resume(now)
+        self.running[request] = request.meter
+
+    def pause(self, request: Any, now: float, wanted: bool, pressed: bool) -> None:
+        """Note a request that does not run for a while, and whether others want its place."""
+        del self.running[request]
         self._left = True
         if not wanted:
             self._level = len(self.running)

@@ -37,11 +37,15 @@ class CpuMeter:
 
     def enter(self, now: float) -> None:
         """Know nothing yet of a request that may run from now on."""
+        self.seen = 0.0  # CPU seconds at the previous look
+        self.waits_first = False
+        self._looks = 0  # since it began before the previous one
+        self.resume(now)
+
+    def resume(self, now: float) -> None:
+        """Know no longer what a request does that runs again from now on."""
         self.since = now
         self.computes: bool | None = None
-        self.waits_first = False
-        self.seen = 0.0  # CPU seconds at the previous look
-        self._looks = 0  # since it began before the previous one
 
     def look(self, previous: float, fair: bool) -> None:
         """See whether it computes, from what it used since the previous look.

@@ -57,9 +57,10 @@ class Admission:
         self.waiting: deque[tuple[float, Any]] = deque()  # (deadline, connection), oldest first
         self.refused: Counter[str] = Counter()
         self._pressed_until = 0.0
-        # When the latest left the queue, and how long after the one before or its beginning.
+        # When the latest left the queue, and for how long nobody had.
         self._gaps: deque[tuple[float, float]] = deque(maxlen=limit)
-        self._moved_at = 0.0  # when one left the queue, or the first came
+        # Since when nobody has left the queue. Giving up is not leaving: the slots are still taken.
+        self._still_since = math.inf
         self._lock = threading.Lock()
         self._emptied = threading.Event()  # the queue has been, since the latest wait for that
 
@@ -80,6 +81,7 @@ class Admission:
             if inside >= self.limit or not self._has_thread():
                 self._pressed_until = now + PRESSURE
             if not self.waiting and self._free(now):
+                self._still_since = math.inf
                 self.gate.enter(connection, now)
                 return Verdict.RUN
             pressed = now < self._pressed_until
@@ -87,8 +89,7 @@ class Admission:
                 self._pressed_until = now + PRESSURE
                 self.refused["full"] += 1
                 return Verdict.REFUSE
-            if not self.waiting:
-                self._moved_at = now
+            self._still_since = min(self._still_since, now)
             patience = self.queue_timeout if pressed else math.inf
             self.waiting.append((now + patience, connection))
             return Verdict.WAIT
@@ -112,7 +113,7 @@ class Admission:
         """Give the slot back for as long as the client keeps its thread waiting."""
         with self._lock:
             if connection in self.gate.running:  # else it has given it back already
-                self._leave(connection, now)
+                self.gate.pause(connection, now, bool(self.waiting), now < self._pressed_until)
             self.parked += 1
             return self._next(now)
 
@@ -121,7 +122,7 @@ class Admission:
         with self._lock:
             self.parked -= 1
             if has_slot:
-                self.gate.enter(connection, now)
+                self.gate.resume(connection, now)
 
     def take_expired(self, now: float) -> list[Any]:
         """Remove those that have waited for too long."""
@@ -164,15 +165,18 @@ class Admission:
         _, connection = self.waiting.popleft()
         if not self.waiting:
             self._emptied.set()
-        self._gaps.append((now, now - self._moved_at))
-        self._moved_at = now
+        self._gaps.append((now, now - self._still_since))
+        self._still_since = now if self.waiting else math.inf
         self.gate.enter(connection, now)
         return connection
 
     def _is_slow(self, now: float) -> bool:
         """Guess whether one more would wait for too long, by Little's law: from how many wait and
         how fast they leave. One that runs for 10 s among fast ones keeps nobody from other slots.
+        If nobody has left for as long as one may wait, only one at a time waits and tries.
         """
+        if self.waiting and now - self._still_since >= self.queue_timeout:
+            return True
         gaps = [gap for left, gap in self._gaps if left > now - PRESSURE]
         wait = len(self.waiting) * sum(gaps) / max(1, len(gaps))
         return wait >= FORECAST_SHARE * self.queue_timeout

@@ -84,18 +84,18 @@ def test_few_compute_at_once():
 
 
 def test_few_compute_at_once_beside_busy_neighbours():
-    """The process has a third of a CPU, and the kernel takes it away again and again."""
+    """The process has a third of a CPU, and the kernel takes it away again and again. That one of
+    the two got nothing of it does not mean that it waits.
+    """
     process = Process()
-    process.offer(2)
-    for _ in range(10):
+    process.offer(6)
+    for turn in range(10):
         process.cpu += 0.003
         process.now += 0.009
         process.preempted += 1
-        for request in process.running:
-            request.cpu += 0.0015
+        process.running[turn % 2].cpu += 0.003
         process.look()
 
-    assert process.offer(4) is Verdict.WAIT
     assert len(process.running) == 2
 
 
@@ -207,6 +207,59 @@ def test_one_long_request_is_no_reason_to_refuse_others():
 
     assert process.offer(5) is Verdict.WAIT
     assert not process.admission.refused
+
+
+def test_few_wait_in_vain_where_nothing_moves():
+    """All slots are taken for long. What comes then hears so at once, but for one that tries."""
+    process = Process()
+    process.offer(16)
+    for _ in range(500):
+        process.wait(0.02)
+        process.offer()
+        process.admission.take_expired(process.now)
+
+    refused = process.admission.refused
+    assert refused["full"] > 400
+    # One at a time, and those of the beginning, when nobody could know.
+    assert refused["timeout"] <= 10 / process.admission.queue_timeout + 20
+
+
+def test_waiting_for_the_client_changes_no_forecast():
+    """What a request computed counts once."""
+
+    def admitted(parks):
+        process = Process()
+        for _ in range(50):
+            process.offer()
+            (request,) = process.running
+            process.compute(0.002, request)
+            for _ in range(parks):
+                process.admission.park(request, process.now)
+                process.now += 0.05
+                process.admission.unpark(request, process.now)
+            process.compute(0.006, request)
+            process.leave(request)
+        process.offer(16)
+        return len(process.running)
+
+    assert admitted(parks=2) == admitted(parks=0)
+
+
+def test_one_that_goes_on_has_not_just_begun():
+    """It computed before its client was slow, and waits for something else now."""
+    process = Process()
+    process.offer()
+    (request,) = process.running
+    for previous in (0.0, 0.002):
+        request.cpu += 0.002
+        request.look(previous, True)
+    process.admission.park(request, 0.01)
+    process.admission.unpark(request, 1.0)
+    for previous in (1.0, 1.002):
+        request.look(previous, True)
+
+    assert request.computes is False
+    assert not request.waits_first
 
 
 def test_nobody_leaves_the_queue_while_the_event_loop_has_its_turn():
