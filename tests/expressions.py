@@ -41,10 +41,12 @@ def dashboard() -> dict:
     return found
 
 
-def expressions(namespace: str = "hellopod", window: str = "5m") -> Iterator[Expression]:
-    """Yield all of them, the dashboard's and the autoscaler's for every pod of a namespace."""
+def expressions(
+    namespace: str = "hellopod", window: str = "5m", instance: str = "hellopod"
+) -> Iterator[Expression]:
+    """Yield all of them, the dashboard's and the autoscaler's for every pod of an instance."""
     yield from of_rules()
-    values = {"__rate_interval": window, "namespace": namespace, "pod": ".*"}
+    values = {"__rate_interval": window, "namespace": namespace, "pod": ".*", "instance": instance}
     for found in (*of_dashboard(), *of_autoscaler()):
         expr = re.sub(r"\$(\w+)", lambda variable: values[variable[1]], found.expr)
         yield replace(found, expr=expr)

@@ -67,9 +67,10 @@ def test_heat_maps_get_buckets(panel):
 def test_everything_can_be_chosen():
     variables = {variable["name"]: variable for variable in BOARD["templating"]["list"]}
 
-    assert list(variables) == ["datasource", "namespace", "pod"]
+    assert list(variables) == ["datasource", "namespace", "instance", "pod"]
     assert variables["datasource"]["query"] == "prometheus"
-    chosen_from = [variables["namespace"], variables["pod"], *BOARD["annotations"]["list"]]
+    asked = [variables[name] for name in ("namespace", "instance", "pod")]
+    chosen_from = [*asked, *BOARD["annotations"]["list"]]
     assert all(item["datasource"] == DATASOURCE for item in chosen_from)
     assert {item["name"] for item in BOARD["annotations"]["list"]} == {
         "Drains",

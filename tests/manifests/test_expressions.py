@@ -12,8 +12,10 @@ from tests.expressions import expressions
 from tests.promql import grouping, labels, metrics, nodes
 from tests.promtool import promtool
 
-# What a scrape adds to each sample: jobLabel and the relabelling in the README see to the first.
-TARGET = {"job", "namespace", "pod", "instance"}
+# What a scrape adds to each sample: the PodMonitor and the relabelling in the README see to those
+# that Prometheus does not add by itself.
+TARGET = {"job", "namespace", "pod", "instance", "app_kubernetes_io_instance"}
+INSTANCE = "app_kubernetes_io_instance"
 # Not seen in a scrape of ours; names and labels as their documentation has them:
 # https://github.com/kubernetes/kube-state-metrics/tree/main/docs/metrics/workload
 # https://github.com/google/cadvisor/blob/master/docs/storage/prometheus.md
@@ -118,7 +120,29 @@ def test_only_this_deployment_is_asked_for(expression):
         asked = {m.name: m.value for m in selector.matchers.matchers}
         recorded = selector.name.startswith("namespace:")
         names = ("job", "container", "deployment", "horizontalpodautoscaler")
-        assert recorded or "hellopod" in {asked.get(name) for name in names}
+        ours = {"hellopod", "(.+-)?hellopod", "hellopod(-hellopod)?"}
+        assert recorded or ours & {asked.get(name) for name in names}
+
+
+@every_expression
+def test_instances_are_told_apart(expression):
+    """Those of a panel are of one instance, and an alert's result says which it is about."""
+    if expression.source in ("panel", "annotation") or expression.name == "pod":
+        for selector in nodes(parse(expression.expr), VectorSelector):
+            asked = {(m.name, m.value) for m in selector.matchers.matchers}
+            assert asked & {
+                (INSTANCE, "hellopod"),
+                ("pod", "hellopod-.+"),
+                ("deployment", "hellopod(-hellopod)?"),
+                ("horizontalpodautoscaler", "hellopod(-hellopod)?"),
+            }
+    elif expression.source in ("alert", "rule"):
+        by = {INSTANCE, "pod", "deployment", "horizontalpodautoscaler"}
+        assert all(
+            grouping(node) & by
+            for node in nodes(parse(expression.expr), AggregateExpr | BinaryExpr)
+            if grouping(node)
+        )
 
 
 @every_expression

@@ -34,11 +34,11 @@ def test_one_name_and_namespace(rendering):
 
 
 def test_selectors_find_the_pods(rendering):
-    name = {"app.kubernetes.io/name": "hellopod"}
+    name = {f"app.kubernetes.io/{label}": "hellopod" for label in ("name", "instance")}
 
     assert rendering.deployment["template"]["metadata"]["labels"].items() >= name.items()
     assert rendering.find("Service")["spec"]["selector"] == name
-    # Exactly the name: this one is immutable.
+    # Exactly these: a selector is immutable.
     assert rendering.deployment["selector"]["matchLabels"] == name
 
 

@@ -62,9 +62,10 @@ def test_let_in_at_ports_that_exist(policies):
 
 def test_label_is_that_of_the_readme(closed):
     [_, scrapers] = rules(find_policies(closed), "ingress")
-    [[(name, value)]] = [peer["podSelector"]["matchLabels"].items() for peer in scrapers["from"]]
+    [[label]] = [peer["podSelector"]["matchExpressions"] for peer in scrapers["from"]]
+    [value] = label["values"]
 
-    assert f'`{name}: "{value}"`' in SECTION
+    assert f'`{label["key"]}: "{value}"`' in SECTION
 
 
 def test_only_names_are_asked_for(closed):
@@ -72,7 +73,8 @@ def test_only_names_are_asked_for(closed):
     pods, block = rule["to"]
 
     assert rule["ports"] == [{"port": 53, "protocol": name} for name in ("UDP", "TCP")]
-    assert pods["podSelector"]["matchLabels"] == {"k8s-app": "kube-dns"}
+    [label] = pods["podSelector"]["matchExpressions"]
+    assert label == {"key": "k8s-app", "operator": "In", "values": ["kube-dns"]}
     # One address, which is valid on its own node alone.
     cache = ipaddress.ip_network(block["ipBlock"]["cidr"])
     assert cache.num_addresses == 1 and cache.is_link_local
