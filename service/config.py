@@ -63,7 +63,7 @@ class Config:
     queue_timeout: float = _setting(
         0.3,
         seconds(0.01, 60),
-        "seconds a request may wait for a slot: what is left of 1 s, in which clients give up",
+        "seconds a request may wait for a slot in an overload; otherwise as long as it takes",
     )
     read_timeout: float = _setting(
         10.0, seconds(0.1, 3600), "seconds a whole request may take to arrive; then 408"
@@ -76,7 +76,8 @@ class Config:
     handler_timeout: float = _setting(
         120.0,
         seconds(0.1, 86400),
-        "seconds without a byte after which a request counts as stuck, and /healthz fails",
+        "seconds without a byte read or sent after which a request counts as stuck, and /healthz "
+        "fails",
     )
     drain_seconds: int = _setting(
         0,
@@ -121,7 +122,7 @@ class Config:
         "says in X-Request-Timeout; never more than GRACEFUL_TIMEOUT",
     )
     chaos_token: str = _setting(
-        "", token, "who knows it may cause faults (/chaos/...); there are no such paths without"
+        "", token, "what a request for a fault must carry; without it there is no path /chaos/..."
     )
     chaos_max_seconds: float = _setting(
         60.0, seconds(0.1, 3600), "the most seconds that a fault may take"

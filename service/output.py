@@ -28,7 +28,8 @@ class Output:
     def __init__(self, fd: int | None, encoding: str = "utf-8") -> None:
         self.fd = fd
         self.encoding = encoding
-        # By the process that creates this, and by those that it forks; all of them see both.
+        # Two counters in memory that all processes share: lines dropped by the process that creates
+        # this, and by the processes that it forks.
         self._dropped = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("Q")
         self.begin(forked=False)
 
@@ -38,10 +39,10 @@ class Output:
         self._lock = threading.RLock()  # a signal handler that logs may interrupt its holder
         self._lines: deque[bytes] = deque()
         self._sink = Sink(-1 if self.fd is None else self.fd)
-        self._size = 0  # bytes of both
-        self._untold = 0  # lines dropped
+        self._size = 0  # bytes in _lines and in the sink
+        self._untold = 0  # lines dropped that no log line has told of yet
         self._bell: SimpleQueue[None] = SimpleQueue()
-        self._idle = True  # whether the thread waits for the bell, or is none
+        self._idle = True  # the thread waits for the bell, or there is no thread
         self._forking = False
         self._end = math.inf  # when the last flush ends, once the process is about to end
         self._thread: threading.Thread | None = None

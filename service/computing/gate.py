@@ -6,8 +6,9 @@ the others and answers probes, gets its turn among them. So few may be *runnable
 blocks makes room for another: the "concurrency value" of an I/O completion port,
 https://learn.microsoft.com/windows/win32/fileio/i-o-completion-ports
 
-CPU clocks tell who is runnable (see meter.py). One that has moved may have blocked since. But if
-many have, and the process used less of a CPU than there was for it, they do not wait for that.
+CPU clocks tell which requests are runnable (see meter.py). A request whose clock has moved may have
+blocked since. But if many clocks moved, and the process used less of a CPU than there was for it,
+these requests do not wait for the CPU.
 """
 
 import resource
@@ -50,9 +51,10 @@ class ComputeGate:
         self._cores = 1  # that work for us at the same time, as C code lets them
         self._work = 0.05  # CPU seconds of a request, on average; a first guess to be careful
         self._later = 0.0  # share of requests that wait first
-        self._level = 0  # requests that may run, whoever is runnable
+        self._level = 0  # requests that may run, however many are runnable
         self._crowded_at = -CAUTION
-        self._left = self._fell = False  # some request has, since the level rose; with the last one
+        self._left = False  # a request has left since the level last rose
+        self._fell = False  # the level fell with the last request that left
 
     def enter(self, request: Any, now: float) -> None:
         """Note a request that runs from now on; it has a CpuMeter called meter."""

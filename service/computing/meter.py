@@ -39,7 +39,7 @@ class CpuMeter:
         """Know nothing yet of a request that may run from now on."""
         self.seen = 0.0  # CPU seconds at the previous look
         self.waits_first = False
-        self._looks = 0  # since it began before the previous one
+        self._looks = 0  # looks at an interval in all of which it ran
         self.resume(now)
 
     def resume(self, now: float) -> None:
@@ -48,9 +48,10 @@ class CpuMeter:
         self.computes: bool | None = None
 
     def look(self, previous: float, fair: bool) -> None:
-        """See whether it computes, from what it used since the previous look.
+        """Decide whether it computes, from the CPU time it used since the previous look.
 
-        That it used nothing says something only if it was fair: the process had the CPU it asked.
+        `previous` is the moment of that look. `fair` says that the process had all the CPU it asked
+        for since then. If not, a request that used none may still want to compute.
         """
         used = self.used()
         moved, self.seen = used > self.seen, used

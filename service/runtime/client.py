@@ -128,7 +128,7 @@ class Client:
         raise ClientGone("the client does not read the response")
 
     def _wait(self, event: int, seconds: float) -> bool:
-        """Wait for the client; returns whether it has come in time, and nobody interrupted."""
+        """Wait for the client; returns False if it is late, or if interrupt() was called."""
         poll = select.poll()
         poll.register(self.connection.raw, event)
         self.parked_at = started = time.monotonic()
@@ -144,7 +144,10 @@ class Client:
         return ready and not (self.late or self.cut)
 
     def kept_waiting(self, now: float) -> float:
-        """Return the seconds that the client has taken in this request; 0 while it does not."""
+        """Return for how many seconds of this request the thread has waited for its client.
+
+        0 if it does not wait at this moment.
+        """
         parked_at = self.parked_at
         return 0.0 if parked_at is None else self.waited + now - parked_at
 

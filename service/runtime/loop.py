@@ -39,11 +39,11 @@ class EventLoop:
         self.exchange = exchange
         self.idle_timeout = idle_timeout  # seconds
         self.read_timeout = read_timeout  # seconds
-        self.longest_sleep = 1.0  # seconds: gunicorn's heartbeat
+        self.longest_sleep = 1.0  # seconds, so that the worker can send its heartbeat
         self.taking = True  # new connections
-        self.expire_at = 0.0  # when to look at the deadlines; 0 if they have moved
+        self.expire_at = 0.0  # when to look at the deadlines; 0: in this turn
         self._calls: deque[Callable[[], Any]] = deque()  # for the next turn
-        self._served: deque[Connection] = deque()  # to be taken back
+        self._served: deque[Connection] = deque()  # connections that threads have given back
         self._pipe = pipe
         main.poller.register(pipe[0], selectors.EVENT_READ, self._drain_pipe)
         main.poller.register(management.poller, selectors.EVENT_READ, self.serve_management)

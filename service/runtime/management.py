@@ -35,7 +35,7 @@ class Health:
         self.probes = {"/healthz": self.live, "/readyz": self.ready}
 
     def live(self) -> Verdict:
-        """503 if a handler has neither returned nor sent a byte for too long.
+        """503 if a handler has neither returned, nor read or sent a byte, for too long.
 
         Waiting for a client is no fault of the handler. An event loop that stands still gives no
         answer at all, which counts the same to a kubelet.

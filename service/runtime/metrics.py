@@ -10,7 +10,7 @@ from service.http1.answers import REASONS
 from service.http1.head import Request
 from service.http1.traceparent import TRACEPARENT
 
-# From a free slot to the longest wait that QUEUE_TIMEOUT allows by default, in seconds.
+# Seconds. QUEUE_TIMEOUT, by default 0.3, bounds waits in an overload; others may be longer.
 QUEUE_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0)
 # From a trivial answer to a long download, in seconds.
 TOTAL_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)

@@ -26,9 +26,10 @@ log = logging.getLogger(__name__)
 
 
 class Pool:
-    """Runs the app in threads, each of which waits for its client for so many seconds at most.
+    """Runs the app in threads.
 
-    `on_body` is told when all of a body has been read.
+    A thread waits for its client for `read_timeout` and `send_timeout` seconds at most. It calls
+    `on_body` when it has read all of a body.
     """
 
     def __init__(

@@ -128,7 +128,8 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             self.certificate,
             settings.max_connection_age,
         )
-        # Less, as there are few places: with 50 ms it takes over a thousand connections a second to
+        # A connection is safe from being closed for a new one for 50 ms. The main port gives 0.1 s,
+        # but here are few places. A flood has to open more than a thousand connections a second to
         # keep a probe out.
         management = Port(
             [self.management_socket], MANAGEMENT_CONNECTIONS, 0.05, limits, self.is_leaving
