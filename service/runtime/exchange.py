@@ -284,7 +284,7 @@ class Exchange:
         """
         with contextlib.suppress(BlockingIOError):
             connection.buffer += connection.raw.recv(READ_SIZE)
-        if drop_blank(connection.buffer):
+        if connection.drop_blank():
             self.close(connection)
         else:
             self.advance(connection)
