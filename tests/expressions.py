@@ -11,7 +11,7 @@ import yaml
 COMPONENTS = Path(__file__).parents[1] / "k8s/components"
 RULES = COMPONENTS / "prometheus-operator/prometheusrule.yaml"
 DASHBOARD = COMPONENTS / "grafana-dashboard/hellopod.json"
-AUTOSCALER = COMPONENTS / "autoscale-on-saturation/prometheus-adapter-values.yaml"
+AUTOSCALER = COMPONENTS / "autoscale-on-saturation/scaledobject.yaml"
 
 # What stands in a rule group and a dashboard row of its own: not everyone scrapes these two.
 OUTSIDE_GROUP = "hellopod-kube-state-metrics"
@@ -81,8 +81,10 @@ def of_dashboard() -> Iterator[Expression]:
 
 
 def of_autoscaler() -> Iterator[Expression]:
-    """Yield what prometheus-adapter asks when an autoscaler wants to know of pods."""
-    asked = {"<<.GroupBy>>": "pod", "<<.LabelMatchers>>": 'namespace="$namespace",pod=~"$pod"'}
-    for rule in yaml.safe_load(AUTOSCALER.read_text())["rules"]["custom"]:
-        expr = re.sub("<<.*?>>", lambda gap: asked[gap[0]], rule["metricsQuery"])
-        yield Expression("autoscaler", AUTOSCALER.parent.name, expr)
+    """Yield what KEDA asks for the autoscaler."""
+    for trigger in yaml.safe_load(AUTOSCALER.read_text())["spec"]["triggers"]:
+        if trigger["type"] == "prometheus":
+            # Its namespace is the shipped one until an overlay says another.
+            query = trigger["metadata"]["query"]
+            expr = query.replace('namespace="hellopod"', 'namespace="$namespace"')
+            yield Expression("autoscaler", AUTOSCALER.parent.name, expr)

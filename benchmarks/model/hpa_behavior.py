@@ -34,12 +34,8 @@ class Settings:
         """Take them from a manifest; `request` is the CPU request in cores."""
         targets = []
         for metric in spec["metrics"]:
-            if metric["type"] == "ContainerResource":
-                percent = metric["containerResource"]["target"]["averageUtilization"]
-                targets.append(Target(percent / 100, request))
-            else:
-                milli = metric["pods"]["target"]["averageValue"].removesuffix("m")
-                targets.append(Target(int(milli) / 1000, cpu=False))
+            percent = metric["containerResource"]["target"]["averageUtilization"]
+            targets.append(Target(percent / 100, request))
         up, down = (rules(spec["behavior"][way]) for way in ("scaleUp", "scaleDown"))
         return cls(spec["minReplicas"], spec["maxReplicas"], tuple(targets), up, down)
 

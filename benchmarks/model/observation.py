@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.model.autoscaling_model import Cluster, Model
+from benchmarks.model.hpa import Target
 from benchmarks.model.hpa_behavior import Rules, Settings
 from benchmarks.model.pod_curve import curve
 from benchmarks.model.pod_model import Handler
@@ -21,7 +22,7 @@ from benchmarks.model.pod_model import Handler
 ROOT = Path(__file__).parents[2]
 OBSERVED = ROOT / "benchmarks/model/observed"
 MANIFEST = ROOT / "k8s/base/hpa.yaml"
-SATURATION = ROOT / "k8s/components/autoscale-on-saturation/saturation.yaml"
+SATURATION = ROOT / "k8s/components/autoscale-on-saturation/scaledobject.yaml"
 STEP = 5  # seconds between two rows
 BEFORE = 90  # seconds that the model runs with the light load, so that there are samples
 # What the test sets: see SMALL, QUICK, TIMES, EACH_SECOND and WAITING there.
@@ -108,11 +109,18 @@ def parse(file: Path) -> list[Trial]:
 
 
 def settings(request: float, most: int, files: Sequence[Path] = ()) -> Settings:
-    """Read hpa.yaml as it is, with patches of its metrics."""
+    """Read hpa.yaml as it is, with what ScaledObjects look at beside CPU."""
     spec = yaml.safe_load(MANIFEST.read_text())["spec"]
-    patches = [patch for file in files for patch in yaml.safe_load(file.read_text())]
-    spec["metrics"] += [patch["value"] for patch in patches]
-    return replace(Settings.read(spec, request), most=most)
+    read = Settings.read(spec, request)
+    targets = tuple(Target(threshold(file), cpu=False) for file in files)
+    return replace(read, most=most, targets=read.targets + targets)
+
+
+def threshold(file: Path) -> float:
+    """Return what Prometheus' answer should be for each pod."""
+    triggers = yaml.safe_load(file.read_text())["spec"]["triggers"]
+    [found] = [trigger["metadata"] for trigger in triggers if trigger["type"] == "prometheus"]
+    return float(found["threshold"])
 
 
 def model(trial: Trial, seed: int) -> list[Row]:

@@ -14,13 +14,18 @@ from .commands import run
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def write(directory: Path, resources: list[Path], **fields: Any) -> Path:
-    """Write a kustomization of resources that are elsewhere; return its directory."""
+def write(directory: Path, resources: list[Path | str], **fields: Any) -> Path:
+    """Write a kustomization of resources that are elsewhere; return its directory.
+
+    A resource that is a string is an address, which kustomize fetches.
+    """
     directory = directory.resolve()
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [relative(place, directory) for place in resources],
+        "resources": [
+            place if isinstance(place, str) else relative(place, directory) for place in resources
+        ],
         **fields,
     }
     (directory / "kustomization.yaml").write_text(json.dumps(content, indent=2))

@@ -1,4 +1,4 @@
-"""The metrics API, without which an autoscaler sees nothing, and the one for metrics of its own."""
+"""The metrics API, without which an autoscaler sees nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,17 +22,6 @@ def present(api: client.ApiClient, group: str = "metrics.k8s.io") -> bool:
     """Tell whether something is registered to serve the metrics API, or another one."""
     services = client.ApiregistrationV1Api(api).list_api_service(**SOON)
     return any(service.spec.group == group for service in services.items)
-
-
-def why_not_custom(cluster: Cluster) -> str:
-    """Say why the custom metrics API cannot be served by the suite, if it cannot."""
-    if present(cluster.client(), "custom.metrics.k8s.io"):
-        return "this cluster has a custom metrics API, which is its owner's"
-    for kind in ("apiservices", "clusterroles", "clusterrolebindings"):
-        may = ("auth", "can-i", "create", kind)
-        if cluster.kubectl(*may, namespace=None, check=False).returncode:
-            return f"with this kubeconfig nobody may create {kind}"
-    return ""
 
 
 def samples(app: App) -> list[tuple[float, float]]:

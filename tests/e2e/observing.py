@@ -27,13 +27,13 @@ IMAGES = {
         "KUBE_STATE_METRICS_IMAGE",
         "registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.20.0",
     ),
-    "prometheus-adapter": (
-        "PROMETHEUS_ADAPTER_IMAGE",
-        "registry.k8s.io/prometheus-adapter/prometheus-adapter:v0.12.0",
+    "keda": ("KEDA_IMAGE", "ghcr.io/kedacore/keda:2.21.0"),
+    "keda-metrics-apiserver": (
+        "KEDA_METRICS_APISERVER_IMAGE",
+        "ghcr.io/kedacore/keda-metrics-apiserver:2.21.0",
     ),
 }
 RULES = ROOT / "k8s/components/prometheus-operator/prometheusrule.yaml"
-ADAPTER_VALUES = ROOT / "k8s/components/autoscale-on-saturation/prometheus-adapter-values.yaml"
 # Shorter than anybody needs: a pod drains for 10 s, and the tests wait for scrapes.
 EVERY = "2s"
 # The kubelet looks at its containers about that often.
@@ -99,15 +99,6 @@ def prometheus(app: App, cluster: Cluster, directory: Path) -> Iterator[None]:
     programs = ["prometheus", *([] if on_purpose(STATES) else [STATES])]
     places = [*programs, *(["cadvisor"] if cluster.kind_name else [])]
     with deployed(cluster, directory, places, programs, files):
-        yield
-
-
-@contextmanager
-def adapter(cluster: Cluster, directory: Path) -> Iterator[None]:
-    """Keep prometheus-adapter running, with the rules of the component."""
-    values = yaml.safe_load(ADAPTER_VALUES.read_text())
-    files = {"config.yaml": {"rules": values["rules"]["custom"]}}
-    with deployed(cluster, directory, ["adapter"], ["prometheus-adapter"], files):
         yield
 
 

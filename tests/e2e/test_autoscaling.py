@@ -1,7 +1,7 @@
 """The autoscaler adds pods under load and takes them away after it, and no request fails."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from . import metrics_api, observing, variant
+from . import keda, metrics_api, variant
 from .absence import need
 from .app import NAME, SOON, App
 from .cluster import Cluster
@@ -46,6 +46,8 @@ TIMES = (2.6, 0.4)
 WAITING = [["GET", "/chaos/wait?seconds=3"]]
 EACH_SECOND = (12, 2)
 ENOUGH = 6  # pods, half of whose slots these take
+NEVER_DOWN = {"scaleDown": {"selectPolicy": "Disabled"}}
+SOME = 4  # pods that no autoscaler asks for, and none takes away that is never to go down
 REFUSED = 40  # seconds in which the autoscaler that looks at CPU could have decided three times
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,16 @@ log = logging.getLogger(__name__)
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a place for the variant, which is applied again."""
     return tmp_path_factory.mktemp("variant")
+
+
+@pytest.fixture(scope="module")
+def scaled_by_keda(
+    cluster: Cluster, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Have KEDA in the cluster; it is there once for both tests."""
+    keep = pytestconfig.getoption("keep_cluster")
+    with keda.provided(cluster, tmp_path_factory.mktemp("keda"), keep):
+        yield
 
 
 def test_cpu(app: App, cluster: Cluster, directory: Path) -> None:
@@ -79,17 +91,63 @@ def test_cpu(app: App, cluster: Cluster, directory: Path) -> None:
     trial(app, cluster, title, heavy, light, apply_again)
 
 
-@pytest.mark.needs("prometheus-adapter")
+@pytest.mark.needs("keda")
+def test_one_autoscaler(
+    app: App, cluster: Cluster, scaled_by_keda: None, directory: Path, tmp_path: Path
+) -> None:
+    """Whatever is applied after what there is one, and the number of pods stays."""
+    plain = Variant(scaler={"minReplicas": 2, "maxReplicas": ENOUGH, "behavior": NEVER_DOWN})
+    variant.deploy(app, cluster, directory, plain)
+    cluster.kubectl("scale", f"deployment/{NAME}", f"--replicas={SOME}")
+    timeline = Timeline(app)
+
+    def add() -> None:
+        keda.add_component(cluster, tmp_path, directory)
+        eventually(keda_has_it, seconds=30)
+
+    def keda_has_it() -> None:
+        assert timeline.look().wanted == SOME
+        keda.has_it(app)
+
+    def root() -> None:
+        variant.apply(cluster, directory, plain)
+
+    def remove(*options: str) -> None:
+        cluster.kubectl("delete", f"scaledobject/{NAME}", *options)
+
+    add()
+    root()
+    eventually(keda_has_it, seconds=30)
+    add()
+    remove("--cascade=orphan")  # as the document says: there is one all the time
+    keda.autoscaler(app)
+    root()
+    keda.shipped_alone(app)
+    add()
+    remove("--cascade=foreground")
+    root()
+    keda.shipped_alone(app)
+    cluster.kubectl("delete", f"hpa/{NAME}")
+    add()  # the component first
+    root()
+    eventually(keda_has_it, seconds=30)
+    remove("--cascade=orphan")
+    root()
+    keda.shipped_alone(app)
+    assert {moment.wanted for moment in timeline.moments} == {SOME}
+    assert timeline.look().wanted == SOME
+
+
+@pytest.mark.needs("keda")
 def test_saturation(
     app: App,
     cluster: Cluster,
+    scaled_by_keda: None,
     prometheus: Prometheus,
     directory: Path,
     tmp_path: Path,
     subtests: pytest.Subtests,
 ) -> None:
-    if reason := metrics_api.why_not_custom(cluster):
-        pytest.skip(reason)
     shipped = Variant(scaler=scaler(ENOUGH))
     variant.deploy(app, cluster, directory, shipped)
 
@@ -100,21 +158,30 @@ def test_saturation(
         log.info("two pods refuse requests at %d %% of their CPU request", percent)
         assert percent < 70
         timeline.note("the component is added")
-        better = replace(shipped, components=("chaos", "autoscale-on-saturation"))
-        changed = variant.apply(cluster, directory, better)
-        assert "horizontalpodautoscaler.autoscaling/hellopod configured" in changed
+        changed = keda.add_component(cluster, tmp_path, directory)
+        assert "scaledobject.keda.sh/hellopod created" in changed
         timeline.wait_for_pods(ENOUGH, GROWN)
+        timeline.note("applied without the component")
+        variant.apply(cluster, directory, shipped)
+        eventually(keda_has_it_back, seconds=30)
+        assert timeline.look().wanted == ENOUGH
         with subtests.test("an alert says so"):
             need("kube-state-metrics")
             eventually(autoscaler_is_at_its_maximum, seconds=30)
+
+    def keda_has_it_back() -> None:
+        keda.has_it(app)
 
     def autoscaler_is_at_its_maximum() -> None:
         assert prometheus.alerts().get("HellopodAutoscalerAtMaximum") == "pending"
 
     title = f"{sum(EACH_SECOND)} requests a second take 3 s each"
     heavy, light = ({"rate": rate, "requests": WAITING} for rate in EACH_SECOND)
-    with observing.adapter(cluster, tmp_path):
+    try:
         trial(app, cluster, title, heavy, light, add_the_component)
+        keda.has_it(app)
+    finally:
+        cluster.kubectl("delete", f"scaledobject/{NAME}", "--ignore-not-found")
 
 
 def trial(

@@ -8,6 +8,7 @@ from openapi_schema_validator import OAS30StrictValidator
 
 SCHEMAS = {  # by group and version: kind: schema
     "gateway.networking.k8s.io/v1": "gateway-api.yaml",
+    "keda.sh/v1alpha1": "keda.yaml",
     "monitoring.coreos.com/v1": "prometheus-operator.yaml",
 }
 

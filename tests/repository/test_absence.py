@@ -15,10 +15,8 @@ FAKES = ("docker", "kind", "kubectl")  # what the suite insists on; no test belo
 NEEDY = (
     *("tests/e2e/test_skaffold.py", "tests/e2e/test_dev.py", "-k", "not tar"),
     "tests/e2e/test_alerts.py::test_expressions_of_kube_state_metrics_have_data",
-    "tests/e2e/test_autoscaling.py::test_saturation",
 )
 BY_NAME = "HELLOPOD_ABSENT names it"
-NO_ADAPTER = "HELLOPOD_ABSENT is set and PROMETHEUS_ADAPTER_IMAGE is not"
 
 
 @pytest.fixture
@@ -26,7 +24,7 @@ def machine(monkeypatch):
     """Give a way to have a machine without programs, and with these variables alone."""
 
     def have(**environ):
-        for name in ("CI", "HELLOPOD_ABSENT", "PROMETHEUS_ADAPTER_IMAGE"):
+        for name in ("CI", "HELLOPOD_ABSENT"):
             monkeypatch.delenv(name, raising=False)
         for name, value in {"PATH": NOWHERE, **environ}.items():
             monkeypatch.setenv(name, value)
@@ -35,17 +33,16 @@ def machine(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("names", "absent", "adapter", "skipped"),
+    ("names", "absent", "skipped"),
     [
-        (["skaffold"], "skaffold", "", f"skaffold ({BY_NAME})"),
-        (["kube-state-metrics"], " a  kube-state-metrics ", "", f"kube-state-metrics ({BY_NAME})"),
-        (["curl", "skaffold"], "skaffold", "", f"skaffold ({BY_NAME})"),  # though curl is missing
-        (["prometheus-adapter"], "skaffold", "", f"prometheus-adapter ({NO_ADAPTER})"),
-        (["prometheus-adapter"], "prometheus-adapter", "image", f"prometheus-adapter ({BY_NAME})"),
+        (["skaffold"], "skaffold", f"skaffold ({BY_NAME})"),
+        (["kube-state-metrics"], " a  kube-state-metrics ", f"kube-state-metrics ({BY_NAME})"),
+        (["curl", "skaffold"], "skaffold", f"skaffold ({BY_NAME})"),  # though curl is missing
+        (["keda"], "skaffold keda", f"keda ({BY_NAME})"),
     ],
 )
-def test_absent_on_purpose_is_skipped(machine, names, absent, adapter, skipped):
-    machine(CI="true", HELLOPOD_ABSENT=absent, PROMETHEUS_ADAPTER_IMAGE=adapter)
+def test_absent_on_purpose_is_skipped(machine, names, absent, skipped):
+    machine(CI="true", HELLOPOD_ABSENT=absent)
 
     with pytest.raises(pytest.skip.Exception, match=f"^not seen here: {re.escape(skipped)}$"):
         need(*names)
@@ -74,9 +71,7 @@ def test_missing_by_mistake_is_skipped_elsewhere(machine):
         # Images, which the nodes pull.
         ("kube-state-metrics", {}),
         ("kube-state-metrics", {"HELLOPOD_ABSENT": "skaffold"}),
-        ("prometheus-adapter", {}),
-        ("prometheus-adapter", {"HELLOPOD_ABSENT": ""}),
-        ("prometheus-adapter", {"HELLOPOD_ABSENT": "curl", "PROMETHEUS_ADAPTER_IMAGE": "image"}),
+        ("keda", {"HELLOPOD_ABSENT": "kedalike"}),
     ],
 )
 def test_nothing_is_skipped_without_a_reason(machine, name, environ):
@@ -98,11 +93,7 @@ def test_end_of_the_run_lists_what_was_not_seen(tmp_path):
     assert ran.returncode == 0, ran.stdout
     section = ran.stdout.split("= not seen here =")[1]
     listed = dict(re.findall(r"^ *\d+ tests? +(\S+) \((.*)\)$", section, re.MULTILINE))
-    assert listed == {
-        "kube-state-metrics": BY_NAME,
-        "prometheus-adapter": NO_ADAPTER,
-        "skaffold": BY_NAME,
-    }
+    assert listed == {"kube-state-metrics": BY_NAME, "skaffold": BY_NAME}
     counts = re.findall(r"^ *(\d+) tests? +", section, re.MULTILINE)
     assert re.search(rf"= {sum(map(int, counts))} skipped, \d+ deselected in ", section)
 
@@ -111,7 +102,7 @@ def test_run_in_ci_fails_without_skaffold(tmp_path):
     ran = suite(tmp_path, HELLOPOD_ABSENT="kube-state-metrics")
 
     assert ran.returncode == 1
-    assert re.search(r"= 2 skipped, \d+ deselected, \d+ errors in ", ran.stdout)
+    assert re.search(r"= 1 skipped, \d+ deselected, \d+ errors in ", ran.stdout)
 
 
 def suite(directory, **environ):
