@@ -128,8 +128,8 @@ class Model:
     def proposal(self, target: hpa.Target, now: float) -> int | None:
         if target.cpu:
             return hpa.proposal(self.pods, self.wanted, target, now)
-        pods = [pod.saturated(self.taken, now) for pod in self.pods]
-        return hpa.proposal(pods, self.wanted, target, now)
+        total = sum(pod.saturated(self.taken, now) for pod in self.pods)
+        return hpa.external(total, self.wanted, target)
 
     def scale(self, number: int) -> None:
         for place in range(number - self.wanted):

@@ -45,7 +45,10 @@ class Pod:
 
 @dataclass(frozen=True)
 class Target:
-    """What a metric should be on average: a share of `whole`, the CPU request or 1."""
+    """What a metric should be on average: a share of `whole`, the CPU request or 1.
+
+    One that is not CPU is external: the autoscaler gets it as a sum over all pods.
+    """
 
     share: float
     whole: float = 1.0
@@ -53,14 +56,14 @@ class Target:
 
 
 def proposal(pods: Sequence[Pod], current: int, target: Target, now: float) -> int | None:
-    """Return how many pods one metric asks for; None if it says nothing.
+    """Return how many pods the CPU asks for; None if it says nothing.
 
     GetResourceReplicas and calcPlainMetricReplicas in replica_calculator.go.
     """
     running = [pod for pod in pods if pod.started <= now]
     missing = sum(pod.sample is None for pod in running)
     sampled = [pod for pod in running if pod.sample]
-    counted = [pod for pod in sampled if not target.cpu or pod.counts(now)]
+    counted = [pod for pod in sampled if pod.counts(now)]
     unready = len(pods) - missing - len(counted)
     if not counted:
         return None
@@ -73,13 +76,18 @@ def proposal(pods: Sequence[Pod], current: int, target: Target, now: float) -> i
     if first > 1:
         number += unready
     else:
-        assumed = max(1.0, target.share) if target.cpu else target.share
-        total += missing * assumed * target.whole
+        total += missing * max(1.0, target.share) * target.whole
     second = ratio(total, number, target)
     wanted = up_to(second * number)
     turned = (first < 1 < second) or (second < 1 < first)
     crossed = (second < 1 and wanted > current) or (second > 1 and wanted < current)
     return current if near(second) or turned or crossed else wanted
+
+
+def external(total: float, current: int, target: Target) -> int:
+    """Return how many pods an external metric asks for: GetExternalPerPodMetricReplicas."""
+    whole = ratio(total, 1, target)
+    return current if near(whole / current) else up_to(whole)
 
 
 def ratio(total: float, number: int, target: Target) -> float:

@@ -81,10 +81,7 @@ class Pod(hpa.Pod):
         there = max(begin, self.changed), max(end, self.changed)
         return (total.at(there[1]) - total.at(there[0])) / (end - begin)
 
-    def saturated(self, taken: Total, now: float) -> hpa.Pod:
-        """Return it with the component's metric, there since it was Ready for a scrape."""
+    def saturated(self, taken: Total, now: float) -> float:
+        """Return what the component's query adds up: the average of what is seen of a pod."""
         begin = max(now - LOOKED_BACK, self.changed)
-        seen = hpa.Pod(self.started, self.ready, self.changed)
-        if self.ready and begin < now:
-            seen.sample = hpa.Sample(self.average(taken, begin, now), now, LOOKED_BACK)
-        return seen
+        return self.average(taken, begin, now) if self.ready and begin < now else 0.0

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.model import observation
 from benchmarks.model.autoscaling_comparison import compare, distance, shed_share
 from benchmarks.model.autoscaling_model import Cluster, Model
-from benchmarks.model.hpa import Pod, Sample, Target, proposal
+from benchmarks.model.hpa import Pod, Sample, Target, external, proposal
 from benchmarks.model.hpa_behavior import Autoscaler, Rules, Settings
 from benchmarks.model.pod_curve import curve
 from benchmarks.model.pod_model import Handler, Point
@@ -26,10 +26,10 @@ COMPUTING = Handler(0.15 / 22, cores=0.15)
 SECONDS = 60  # of a run
 
 
-def used(*shares, target=CPU):
+def used(*shares):
     """Pods that have been there for long, and used these shares of the request."""
     return [
-        Pod(0, True, 0, Sample(share * target.whole, NOW - 5, 15) if share is not None else None)
+        Pod(0, True, 0, Sample(share * CPU.whole, NOW - 5, 15) if share is not None else None)
         for share in shares
     ]
 
@@ -81,12 +81,19 @@ def test_a_pod_that_was_never_ready_counts_as_unready_after_its_initialization_t
     assert proposal([*used(1.4), once], 2, CPU, NOW) == 5
 
 
-def test_other_metrics_do_not_look_at_readiness():
-    pods = [*used(1.0, target=WAITS), starting(at=NOW)]
-    pods[1].sample = Sample(1.0, NOW, 30)
-
-    assert proposal(pods, 2, WAITS, NOW) == 4
-    assert proposal(pods, 2, CPU, NOW) != 4
+@pytest.mark.parametrize(
+    ("total", "current", "wanted"),
+    [
+        (2.1, 4, 4),  # 5 % more than 4 want: within the tolerance
+        (2.25, 4, 5),
+        (2.25, 2, 5),
+        (0.4, 2, 1),
+        (1.9, 4, 4),
+        (1.0004, 3, 2),  # KEDA gives thousandths
+    ],
+)
+def test_an_external_metric_is_a_sum(total, current, wanted):
+    assert external(total, current, WAITS) == wanted
 
 
 def test_no_sample_no_proposal():
