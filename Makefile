@@ -109,12 +109,12 @@ audit: $(VENV)/dev ## Look all locks up among the known vulnerabilities (needs t
 	done; exit $$failed
 
 tune: $(VENV)/dev ## Find a pod's capacity and CONCURRENCY: make tune URL=/path
-	$(VENV)/bin/python -m benchmarks.tune $(URL)
+	$(VENV)/bin/python -m local.tune $(URL)
 
-bench: $(VENV)/bench ## Compare with what a user would pick instead (20 minutes; needs wrk and oha, and Docker, kind and kubectl for their rows)
+bench: $(VENV)/bench ## Compare with what a user would pick instead (15 minutes; Docker, kind and kubectl for their rows)
 	$(VENV)/bin/python -m benchmarks.bench
 
-soak: $(VENV)/dev ## A million requests, then half an hour of rollouts under load on kind (needs oha too)
+soak: $(VENV)/dev ## A million requests, then half an hour of rollouts under load on kind
 	$(VENV)/bin/python -m benchmarks.soak
 
 bench-overload: $(VENV)/bench ## Compare goodput at up to ten times the capacity (35 minutes; needs oha)

@@ -7,7 +7,7 @@ these. The yardstick is the best of the fixed limits 1, 2, 4, 8 and 16 with the 
 of gthread with 16 threads. Server and load have a core each. Probes come 20 times a second.
 Writes results/admission.json; prints a table, and what is missed at the end. The picture in
 docs/capacity.md: --stock --handlers "w50 c20 c6+w94" --factors "0.5 0.8 1 1.5 3 10", then
-benchmarks.admission_picture.
+benchmarks.pictures.
 """
 
 import argparse

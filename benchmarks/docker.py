@@ -12,8 +12,7 @@ from pathlib import Path
 
 from . import loopback
 from .cores import SERVER_CORE
-from .environments import HERE, REFERENCES
-from .servers import STARTED
+from .servers import HERE, REFERENCES, STARTED
 
 BASE = os.environ.get("PYTHON_IMAGE", "python:3.13-slim")  # of both
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}

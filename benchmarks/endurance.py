@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from . import docker, exposition, loopback, oha
+from . import docker, exposition, load, loopback
 from .comparison import OURS, Comparison, Goal, interleaved
 
 REQUESTS, FIRST = 1_000_000, 20_000
@@ -60,7 +60,7 @@ def looks(container: docker.Container, requests: int, first: int) -> list[Look]:
     for part in range(PARTS + 1):
         sent = found[-1].requests if found else 0
         more = first + (requests - first) * part // PARTS - sent
-        oha.requests(f"{container.url()}/", more, CONNECTIONS)
+        load.requests(f"{container.url()}/", more, CONNECTIONS)
         found.append(look(container, sent + more))
         print(found[-1], file=sys.stderr)
     return found
@@ -70,7 +70,7 @@ def scrapes(old: docker.Container, requests: int, first: int) -> Comparison:
     """Compare what a scrape costs with that of a container that has had only the first requests."""
     young = f"after {first:,}"
     with docker.serving(docker.HELLOPOD, PORTS) as fresh:
-        oha.requests(f"{fresh.url()}/", first, CONNECTIONS)
+        load.requests(f"{fresh.url()}/", first, CONNECTIONS)
         values = interleaved(
             {OURS: lambda: scrape_cpu(old), young: lambda: scrape_cpu(fresh)}, ROUNDS
         )

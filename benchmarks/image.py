@@ -1,23 +1,29 @@
-"""Size of the image and time of its build, beside the Dockerfile of most tutorials.
+"""Size of the image, time of its build and memory of its container, beside the tutorial's.
 
 python -m benchmarks.image
 
-Both have the same base, which is on this machine before. Cold is without Docker's cache: with all
-downloads, so the network is part of it.
+By Docker alone. Both images have the same base, which is on this machine before. Cold is without
+Docker's cache: with all downloads, so the network is part of it. For the memory the server has one
+core and its clients the other.
 """
 
 import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import docker
-from .comparison import Comparison, interleaved
+from . import docker, load
+from .comparison import OURS, Comparison, Goal, interleaved
 
-CHANGES, COLD = 5, 3  # builds of each
+CHANGES, COLD = 3, 1  # builds of each
+MEMORY_ROUNDS, REQUESTS = 2, 20_000
+CONNECTIONS = 16
+REST = 3  # seconds after the first answer, or after the last
+AT_REST = Goal(OURS, at_most=60, of="value")
 
 
 @contextmanager
@@ -76,6 +82,36 @@ def measure(changes: int = CHANGES, cold: int = COLD) -> list[Comparison]:
     return found
 
 
+def working_sets(image: docker.Image, requests: int) -> tuple[float, float]:
+    """Return MiB of a fresh container and of the same one after requests for /."""
+    with docker.serving(image) as container:
+        time.sleep(REST)
+        fresh = container.working_set()
+        load.requests(f"{container.url()}/", requests, CONNECTIONS)
+        time.sleep(REST)
+        return fresh, container.working_set()
+
+
+def memory(rounds: int = MEMORY_ROUNDS, requests: int = REQUESTS) -> list[Comparison]:
+    """Return the working set of each image's container; nothing without Docker."""
+    if why_not := docker.why_not():
+        print(f"memory: left out: {why_not}", file=sys.stderr)
+        return []
+    for image in docker.IMAGES:
+        docker.build(image)
+    fresh: Mapping[str, list[float]] = {image.name: [] for image in docker.IMAGES}
+    after: Mapping[str, list[float]] = {image.name: [] for image in docker.IMAGES}
+    for _ in range(rounds):
+        for image in docker.IMAGES:
+            found = working_sets(image, requests)
+            for values, value in zip((fresh, after), found, strict=True):
+                values[image.name].append(value)
+    return [
+        Comparison("memory of a container at rest", "MiB", fresh, (AT_REST,)),
+        Comparison(f"memory of a container after {requests:,} requests", "MiB", after),
+    ]
+
+
 if __name__ == "__main__":
-    for comparison in measure():
+    for comparison in (*measure(), *memory()):
         print(comparison.table())

@@ -17,8 +17,8 @@ from tests.e2e.generator import Generator
 from tests.e2e.waiting import eventually
 
 from . import docker
-from .environments import REFERENCES
 from .exposition import open_descriptors, value
+from .servers import REFERENCES
 
 NAME = "hellopod-bench"  # not that of the tests, which may have a cluster at the same time
 TUTORIAL = REFERENCES / "tutorial" / "deployment.yaml"

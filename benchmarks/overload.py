@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from . import cores, goodput, oha, overload_picture, plotting, results, servers
+from . import cores, goodput, oha, pictures, results, servers
 from .goodput import Point, Row
 
 FACTORS = (0.5, 0.8, 1, 1.5, 2, 3, 5, 10)
@@ -130,14 +130,14 @@ def main() -> None:
     given = parser.parse_args()
     if given.rounds < 1 or given.seconds < 3:  # a third begins, the last second ends
         parser.error("needs a round or more, of 3 seconds or more")
-    for needed in (plotting, oha, cores):
+    for needed in (pictures, oha, cores):
         needed.available()
     plan = (1, 4, QUICK) if given.quick else (given.rounds, given.seconds, FACTORS)
     head = {**results.head(), "seconds": plan[1]}
     for number, found in enumerate(measure(*plan), 1):  # written at once: the next may fail
         result = {**head, "rounds": number, "rows": [row.as_json() for row in found]}
         results.write(results.RESULTS / "overload.json", result)
-        overload_picture.curves(found, results.RESULTS / "overload.png")
+        pictures.curves(found, results.RESULTS / "overload.png")
     print(goodput.table(found))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.e2e.results import revision
 
-from .environments import HERE
+from .servers import HERE
 
 RESULTS = HERE / "results"
 

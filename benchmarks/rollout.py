@@ -2,7 +2,7 @@
 
 hellopod as it is shipped beside the tutorial's app in the Deployment that most tutorials show, on
 one cluster, in turn. The load is open loop, from a pod, and the requests are for / alone, because
-the tutorial's app has nothing else. About five minutes.
+the tutorial's app has nothing else. About four minutes.
 """
 
 import sys
@@ -15,9 +15,9 @@ from tests.e2e.waiting import eventually
 
 from . import kind
 from .comparison import OURS, Comparison, Goal, interleaved
-from .memory import AT_REST
+from .image import AT_REST
 
-RESTARTS, STARTS = 3, 5  # of each
+RESTARTS, STARTS = 2, 3  # of each
 RATE = 100  # requests a second, half of them on connections that are kept
 BEFORE, AFTER = 3, 5  # seconds of load around a rollout
 REST = 30  # seconds: the kubelet looks every ten

@@ -1,7 +1,7 @@
 """What a scrape costs after how much traffic: python -m benchmarks.scrape_growth [REQUESTS]
 
 CPU time of a server for one scrape, and its bytes: after a request for / and one for a path that is
-none, after 20,000 and after REQUESTS for / by oha, and after 10,000 distinct paths. A process for
+none, after 20,000 and after REQUESTS for /, and after 10,000 distinct paths. A process for
 each, all scraped in turn: from minute to minute the same scrape's CPU time changes by half. The
 reference is the exporter as its documentation shows it, which has a series for each path.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import HTTPError
 
-from . import loopback, oha, servers
+from . import load, loopback, servers
 from .comparison import Comparison, Goal
 
 REQUESTS, FEW, PATHS = 1_000_000, 20_000, 10_000
@@ -71,7 +71,7 @@ def loaded(stack: ExitStack, server: servers.Server, requests: int) -> dict[str,
     for name, (count, paths) in {**traffic, f"{PATHS:,} paths": (0, PATHS)}.items():
         found[name] = stack.enter_context(servers.running(server))  # which asks for / once
         ask(found[name].url, range(paths))
-        oha.requests(f"{found[name].url}/", count, CONNECTIONS)
+        load.requests(f"{found[name].url}/", count, CONNECTIONS)
     return found
 
 

@@ -1,5 +1,6 @@
 """hellopod and what a user would pick instead, each as a process on one core."""
 
+import hashlib
 import os
 import signal
 import socket
@@ -13,9 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from . import environments, loopback
+from . import loopback
 from .cores import SERVER_CORE, on
 
+HERE = Path(__file__).parent
+REFERENCES = HERE / "references"
+ENVIRONMENTS = HERE.parent / ".venv-references"
 THREADS = 16  # as many as hellopod's CONCURRENCY
 STARTED = 60  # seconds that a start may take; under valgrind it does
 
@@ -27,7 +31,7 @@ class Server:
     name: str
     python: Callable[[], Path | str]
     command: str
-    directory: Path = environments.REFERENCES
+    directory: Path = REFERENCES
     environ: Mapping[str, str] = field(default_factory=dict)
     metrics: str = ""  # where it serves its metrics, if it does: "{metrics}/metrics"
 
@@ -46,9 +50,25 @@ class Running:
         return f"http://127.0.0.1:{self.port}"
 
 
+def python_of(name: str) -> Path:
+    """Return the interpreter of a reference's environment, as its lock and this Python are now."""
+    lock = REFERENCES / name / "requirements.txt"
+    folder = ENVIRONMENTS / name
+    interpreter = folder / "bin" / "python"
+    stamp = folder / "lock.sha256"
+    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
+    if not (stamp.exists() and stamp.read_text() == digest):
+        print(f"installing {name}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        pip = (interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        subprocess.run([*pip, "--require-hashes", "--requirement", lock], check=True)
+        stamp.write_text(digest)
+    return interpreter
+
+
 def gunicorn(name: str, environment: str, arguments: str, **more: object) -> Server:
     command = "-m gunicorn --bind 127.0.0.1:{port} " + arguments
-    return Server(name, lambda: environments.python(environment), command, **more)  # type: ignore[arg-type]
+    return Server(name, lambda: python_of(environment), command, **more)  # type: ignore[arg-type]
 
 
 GTHREAD = f"--worker-class gthread --threads {THREADS}"
@@ -56,7 +76,7 @@ HELLOPOD = Server(
     "hellopod",
     lambda: sys.executable,
     "-m gunicorn --config python:service.gunicorn_conf",
-    directory=environments.HERE.parent,
+    directory=HERE.parent,
     environ={
         "PORT": "{port}",
         "MANAGEMENT_PORT": "{metrics}",
@@ -95,7 +115,7 @@ QUIET = replace(
 )
 GRANIAN = Server(
     "bare Flask, granian",
-    lambda: environments.python("granian"),
+    lambda: python_of("granian"),
     "-m granian --interface wsgi --host 127.0.0.1 --port {port} "
     f"--workers 1 --blocking-threads {THREADS} bare.app:app",
 )

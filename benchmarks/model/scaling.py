@@ -9,7 +9,7 @@ import statistics
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 
-from benchmarks import plotting, results
+from benchmarks import pictures, results
 from benchmarks.model import scaling_picture
 from benchmarks.model.autoscaling_comparison import compare
 from benchmarks.model.autoscaling_model import Model, Second
@@ -105,7 +105,7 @@ def drawn() -> dict[str, dict[str, list[Second]]]:
 
 def main() -> None:
     """Print all tables, and write them with the validation and the picture."""
-    plotting.available()
+    pictures.available()
     head = results.head()
     compared = [compare(trial) for trial in read()]
     print("\n\n".join(map(str, compared)))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.plotting import Axes, panels, save
+from benchmarks.pictures import Axes, panels, save
 
 from .autoscaling_comparison import Validation
 from .autoscaling_model import Second

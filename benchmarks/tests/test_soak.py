@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from benchmarks import endurance, image, kind, memory, rollout, soak, soak_report
+from benchmarks import endurance, image, kind, rollout, soak
 from benchmarks.comparison import Comparison, Goal
 from benchmarks.docker import TUTORIAL, parse_memory
 from tests.e2e.generator import Load
@@ -24,7 +24,7 @@ def run(outcomes=(("2xx", 100),), ends=(0, 0, 0, 0), memory=(40.0, 40.0), late=0
     at_rest = kind.Pods(0.0, [38.0], [12], [1.0])
     cycles = [kind.Pods(0.0, [mib], [40], [1.0]) for mib in memory]
     load = Load(0.0, 240.0, [stream])
-    return soak_report.Soak(100.0, 70.0, [used, used], load, seen, at_rest, cycles, at_rest)
+    return soak.Soak(100.0, 70.0, [used, used], load, seen, at_rest, cycles, at_rest)
 
 
 def missed(comparisons):
@@ -32,7 +32,7 @@ def missed(comparisons):
 
 
 def test_all_goals_hold():
-    assert missed(soak_report.compared(run())) == []
+    assert missed(soak.compared(run())) == []
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_all_goals_hold():
     ],
 )
 def test_each_goal_can_be_missed(what, broken):
-    [found] = missed(soak_report.compared(run(**broken)))
+    [found] = missed(soak.compared(run(**broken)))
 
     assert found.startswith(what)
 
@@ -62,17 +62,17 @@ def test_the_load_is_a_share_of_the_cpu_that_the_pods_request():
 
 
 def test_growth_is_from_third_to_third():
-    assert soak_report.growth([1, 9, 1, 5, 5, 9, 2, 9, 2]) == 2
-    assert soak_report.growth([4]) == 1
+    assert soak.growth([1, 9, 1, 5, 5, 9, 2, 9, 2]) == 2
+    assert soak.growth([4]) == 1
 
 
 def test_result_is_written_and_says_whether_all_holds(tmp_path, capsys):
     file = tmp_path / "results" / "soak.json"
 
-    assert soak_report.report({}, soak_report.compared(run()), run(), file)
+    assert soak.report({}, soak.compared(run()), run(), file)
     assert '"holds": true' in file.read_text()
     bad = run(outcomes=(("2xx", 99), ("shed", 1)))
-    assert not soak_report.report({}, soak_report.compared(bad), bad, file)
+    assert not soak.report({}, soak.compared(bad), bad, file)
     written = json.loads(file.read_text())
     assert written["failures"] == {"shed": 1}
     assert written["moments"] == {"61": {"failed": 1, "behind": 0.3}, "90": {"behind": 0.2}}
@@ -125,5 +125,6 @@ def test_a_reference_of_nothing_is_compared_by_difference():
 def test_parts_are_left_out_where_nothing_can_run_them(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert [list(part.measure()) for part in (image, memory, rollout, endurance)] == [[]] * 4
+    parts = (image.measure, image.memory, rollout.measure, endurance.measure)
+    assert [list(part()) for part in parts] == [[]] * 4
     assert capsys.readouterr().err.count("left out") == 4

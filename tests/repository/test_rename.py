@@ -31,7 +31,6 @@ LEFT_OUT = (
     "--ignore=tests/service/test_request_headers.py",
     "--ignore=tests/repository/test_scan.py",
     "--ignore=tests/repository/test_smoke.py",
-    "--ignore=benchmarks/tests/test_tune.py",
     "--ignore=tests/repository/test_rename.py",
     # Lines have other lengths now: `make fix` is what follows.
     "--deselect=tests/repository/test_guide.py::test_its_code_is_clean",

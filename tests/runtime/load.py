@@ -1,11 +1,12 @@
 """An HTTP load client: python -m tests.runtime.load PORT PATH open RATE SECONDS [new|keep]
-                     or python -m tests.runtime.load PORT PATH closed CLIENTS SECONDS [new|keep].
+                     or python -m tests.runtime.load PORT PATH closed CLIENTS SECONDS [new|keep]
+                     or python -m tests.runtime.load PORT PATH number CLIENTS REQUESTS [new|keep].
 
 Open: requests start at fixed moments whatever becomes of the earlier ones; closed: each client
-waits for its answer. A request without an answer after TIMEOUT is a timeout. Prints one JSON
-object; a rate is that from the start to the last such outcome, which may be after SECONDS, and
-lateness is the 99th percentile of how long after its moment a request was sent: what a stall of
-the machine does to any latency.
+waits for its answer; number: so do they, until there are so many answers. A request without an
+answer after TIMEOUT is a timeout. Prints one JSON object; a rate is that from the start to the last
+such outcome, which may be after SECONDS, and lateness is the 99th percentile of how long after its
+moment a request was sent: what a stall of the machine does to any latency.
 
 On selectors: with asyncio's connections, 1500 new ones a second took a core, and the latencies were
 the client's own.
@@ -73,20 +74,23 @@ class Load:
         self.last = {}  # moment of the latest, by outcome
         self.late = []  # seconds
 
-    def run(self, mode, amount, seconds):
+    def run(self, mode, amount, limit):
         """Return the seconds until the last of each outcome."""
         start = time.monotonic()
         if mode == "open":
-            due = [start + number / amount for number in range(int(amount * seconds))]
+            due = [start + number / amount for number in range(int(amount * limit))]
         else:
-            due = [start] * int(amount)
+            due = [start] * int(min(amount, limit) if mode == "number" else amount)
         while due or self.busy:
             while due and due[0] <= time.monotonic():
                 self.late.append(time.monotonic() - heapq.heappop(due))
                 self.ask()
             for outcome in self.wait(due):
                 again = time.monotonic() + PAUSE * (outcome == 503)
-                if mode == "closed" and again < start + seconds:
+                more = (
+                    len(self.late) + len(due) < limit if mode == "number" else again < start + limit
+                )
+                if mode != "open" and more:
                     heapq.heappush(due, again)
         return {outcome: last - start for outcome, last in self.last.items()}
 
@@ -132,9 +136,9 @@ def percentile(values, share):
     return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 4)
 
 
-def main(port, path, mode, amount, seconds, connections="keep"):
+def main(port, path, mode, amount, limit, connections="keep"):
     load = Load(int(port), path, connections == "keep")
-    took = load.run(mode, float(amount), float(seconds))
+    took = load.run(mode, float(amount), float(limit))
     print(
         json.dumps(
             {

@@ -34,6 +34,7 @@ class Step:
     cpu: float
 
     def __str__(self) -> str:
+        """Return its line of the table."""
         return (
             f"{self.concurrency:11d} {self.rate:11.0f} {1000 * self.p50:8.1f} "
             f"{1000 * self.p99:8.1f} {self.cpu:9.0%}"
@@ -61,6 +62,7 @@ def measure(path: str, concurrency: int, seconds: float, arguments: tuple[str, .
 
 
 def load(server: Gunicorn, path: str, clients: int, seconds: float) -> dict:
+    """Return what so many clients saw that wait for their answers."""
     command = (sys.executable, "-m", "tests.runtime.load", str(server.port), path, "closed")
     environ = {**os.environ, "CLIENT_TIMEOUT": TIMEOUT}
     run = subprocess.run(

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from benchmarks import tune
-from benchmarks.tune import Step
+from local import tune
+from local.tune import Step
 from tests.runtime.gunicorn_process import OURS, TEST_APP
 
 APP = (*OURS, TEST_APP)
