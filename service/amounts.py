@@ -1,9 +1,14 @@
 """What a request may ask for: amounts within bounds; else 422, and what is allowed."""
 
 import re
-from typing import NoReturn
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
 
 from flask import abort, current_app, request
+
+from service.parsing import Invalid, decimal, integer
+
+Amount = TypeVar("Amount")
 
 CODE = "[2-5][0-9]{2}"
 WEIGHTED = f"{CODE}(:[1-9][0-9]{{0,2}})?"
@@ -28,10 +33,7 @@ def seconds(default: float) -> float:
 
 def number(name: str, default: float, low: float, high: float) -> float:
     """Return a number from the query, within bounds."""
-    text = request.args.get(name, str(default))
-    if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) and low <= float(text) <= high:
-        return float(text)
-    refuse(name, text, f"a number from {low:g} to {high:g}")
+    return parsed(name, request.args.get(name, str(default)), decimal(low, high))
 
 
 def whole(name: str, default: int, low: int, high: int) -> int:
@@ -41,9 +43,15 @@ def whole(name: str, default: int, low: int, high: int) -> int:
 
 def whole_of(name: str, text: str, low: int, high: int) -> int:
     """Return the whole number that a text is, within bounds."""
-    if re.fullmatch("[0-9]{1,10}", text) and low <= int(text) <= high:
-        return int(text)
-    refuse(name, text, f"a whole number from {low} to {high}")
+    return parsed(name, text, integer(low, high))
+
+
+def parsed(name: str, text: str, parse: Callable[[str], Amount]) -> Amount:
+    """Return what a parser of settings makes of a text."""
+    try:
+        return parse(text)
+    except Invalid as allowed:
+        refuse(name, text, str(allowed))
 
 
 def weighted_codes(text: str) -> tuple[list[int], list[int]]:

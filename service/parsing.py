@@ -1,4 +1,7 @@
-"""What the text of a setting may be; each parser raises Invalid with what is allowed."""
+"""What the text of a setting, or of an amount in a query, may be.
+
+Each parser raises Invalid with what is allowed.
+"""
 
 import re
 from collections.abc import Callable
@@ -33,13 +36,29 @@ def integer(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def seconds(low: float, high: float) -> Callable[[str], float]:
+def decimal(low: float, high: float, decimals: int = 6) -> Callable[[str], float]:
     """Allow decimal numbers between two bounds, themselves included."""
 
     def parse(text: str) -> float:
-        if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) and low <= float(text) <= high:
+        # float() alone also takes " 1_0.5 ", "1e3" and "nan".
+        number = rf"[0-9]{{1,6}}(\.[0-9]{{1,{decimals}}})?"
+        if re.fullmatch(number, text) and low <= float(text) <= high:
             return float(text)
-        raise Invalid(f"seconds from {low:g} to {high:g}, with at most three decimals")
+        raise Invalid(f"a number from {low:g} to {high:g}")
+
+    return parse
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    """Allow seconds between two bounds, themselves included."""
+    number = decimal(low, high, decimals=3)
+
+    def parse(text: str) -> float:
+        try:
+            return number(text)
+        except Invalid:
+            allowed = f"seconds from {low:g} to {high:g}, with at most three decimals"
+            raise Invalid(allowed) from None
 
     return parse
 

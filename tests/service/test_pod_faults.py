@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from service.pod_faults import SPARED, and_then
+from service.chaos.pod_faults import SPARED, and_then
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import connect, eventually, get, metric, read_response
 

@@ -10,7 +10,7 @@ from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
-from service import pod_faults, request_faults
+from service.chaos import pod_faults, request_faults
 
 bp = Blueprint("chaos", __name__, url_prefix="/chaos")
 bp.register_blueprint(request_faults.bp)

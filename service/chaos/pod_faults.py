@@ -18,7 +18,7 @@ from flask import Blueprint, Response, abort, current_app, jsonify, request
 
 from service import health, metrics
 from service.amounts import most_bytes, number, refuse, seconds, whole, whole_of
-from service.request_faults import error
+from service.chaos.request_faults import error
 from service.state import Failing, PodState
 
 bp = Blueprint("pod_faults", __name__)
