@@ -19,7 +19,7 @@ def promtool(*arguments: str, folder: Path, text: str = "") -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,  # it computes for ten seconds, on a machine that may be busy
     )
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout + ran.stderr
     return ran.stdout
