@@ -14,8 +14,10 @@ every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.re
 
 @every_file
 def test_numbers_have_a_reason(file):
-    # A number, quantity or percentage with no comment behind it; newTag is only a name.
-    bare = re.compile(r'\s*(- )?(?!newTag)([\w./-]+: )?"?[0-9][0-9.]*[A-Za-z%]{0,2}"?\s*')
+    # A number, quantity or percentage with no comment behind it; newTag is only a name, and the
+    # group has the number of the user above it.
+    named = r"(- )?(?!newTag|runAsGroup)([\w./-]+: )?"
+    bare = re.compile(rf'\s*{named}"?[0-9][0-9.]*[A-Za-z%]{{0,2}}"?\s*')
     lines = ["", *file.read_text().splitlines()]
 
     for before, line in zip(lines, lines[1:], strict=False):
