@@ -6,7 +6,7 @@ Each cell is a handler and a load: as many clients as slots, or a multiple of wh
 these. The yardstick is the best of the fixed limits 1, 2, 4, 8 and 16 with the gate held open, and
 of gthread with 16 threads. Server and load have a core each. Probes come 20 times a second.
 Writes results/admission.json; prints a table, and what is missed at the end. The picture in
-docs/capacity.md: --stock --handlers "w50 c20 c6+w94" --factors "0.5 0.8 1 1.5 3 10", then
+docs/overload.md: --stock --handlers "w50 c20 c6+w94" --factors "0.5 0.8 1 1.5 3 10", then
 benchmarks.pictures.
 """
 

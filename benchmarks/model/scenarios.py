@@ -16,7 +16,7 @@ REQUEST = 0.5  # cores, as in k8s/overlays/production/resources.yaml
 ENOUGH = 5000  # pods
 CALM = 300.0  # seconds of the first rate before, and three times as many after
 HELLO = Handler(work=1 / 1850)  # `/`, on one core: make bench
-WAITING = Handler(work=0.0007, wait=0.1)  # docs/capacity.md
+WAITING = Handler(work=0.0007, wait=0.1)  # docs/overload.md
 SHIPPED = observation.settings(REQUEST, ENOUGH)
 SATURATION = observation.settings(REQUEST, ENOUGH, [observation.SATURATION])
 

@@ -1,4 +1,4 @@
-"""How long the tests under load run: short by default, long for the figures in the README."""
+"""How long the tests under load run: short by default, long for docs/e2e-full.txt."""
 
 import os
 

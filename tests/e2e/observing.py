@@ -43,15 +43,15 @@ TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
 
 def scrape_configuration() -> dict[str, Any]:
-    """Return the job in the README."""
-    readme = (ROOT / "README.md").read_text()
-    [block] = re.findall(r"```yaml\n(scrape_configs:\n.*?)```", readme, re.DOTALL)
+    """Return the job in docs/observability.md."""
+    guide = (ROOT / "docs/observability.md").read_text()
+    [block] = re.findall(r"```yaml\n(scrape_configs:\n.*?)```", guide, re.DOTALL)
     [job] = yaml.safe_load(block)["scrape_configs"]
     return job
 
 
 def configuration(app: App, cluster: Cluster) -> dict[str, Any]:
-    """Return the README's job, for one namespace, and what a cluster's own Prometheus has."""
+    """Return that job, for one namespace, and what a cluster's own Prometheus has."""
     job = scrape_configuration()
     for discovery in job["kubernetes_sd_configs"]:
         discovery["namespaces"] = {"own_namespace": True}  # it may see no other

@@ -48,8 +48,8 @@ socket.getaddrinfo(sys.argv[1], 80)
 """
 # The neighbours' ports: those of DNS and OpenTelemetry, and one of nobody.
 DNS, OTLP, ANY = 53, 4318, 8080
-README = (ROOT / "README.md").read_text()
-[ADDED] = re.findall(r"```yaml\n(apiVersion: networking.k8s.io/v1\n.*?)```", README, re.DOTALL)
+GUIDE = (ROOT / "docs/deploy.md").read_text()
+[ADDED] = re.findall(r"```yaml\n(apiVersion: networking.k8s.io/v1\n.*?)```", GUIDE, re.DOTALL)
 DENY = {
     "metadata": {"name": "deny-all"},
     "spec": {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "opentelemetry-collector"}}},

@@ -1,4 +1,4 @@
-"""The README's commands for kind, as they stand there."""
+"""The commands for kind in docs/deploy.md, as they stand there."""
 
 import re
 
@@ -9,7 +9,7 @@ from .cluster import Cluster
 from .commands import run, running
 from .kustomization import ROOT
 
-SECTION = re.search(r"^## On kind$(.*?)^## ", (ROOT / "README.md").read_text(), re.M | re.S)
+SECTION = re.search(r"^## On kind$(.*?)^## ", (ROOT / "docs/deploy.md").read_text(), re.M | re.S)
 QUICK_START, ASK_FROM_INSIDE = re.findall(r"```sh\n(.*?)```", SECTION[1], re.S)
 
 
@@ -17,7 +17,7 @@ QUICK_START, ASK_FROM_INSIDE = re.findall(r"```sh\n(.*?)```", SECTION[1], re.S)
 def as_user(app: App, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Be in the repository, with a kubeconfig and a kind cluster of one's own."""
     if cluster.kubeconfig is None or cluster.namespace != "hellopod":
-        pytest.skip("the README's commands are for a cluster of one's own")
+        pytest.skip("these commands are for a cluster of one's own")
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
     monkeypatch.setenv("KIND_CLUSTER_NAME", cluster.kind_name)

@@ -1,4 +1,4 @@
-"""skaffold, as the README says to use it. Runs late (selection.py): it deploys by itself."""
+"""skaffold, as docs/deploy.md says to use it. Runs late (selection.py): it deploys by itself."""
 
 import re
 from collections.abc import Iterator

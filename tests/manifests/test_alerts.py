@@ -1,4 +1,4 @@
-"""The alerts fire when they should, and a person who is woken finds what to do in the README."""
+"""The alerts fire when they should, and a person who is woken finds what to do in the runbook."""
 
 import re
 import shutil
@@ -11,7 +11,7 @@ from tests.expressions import rule_groups
 from tests.promtool import promtool
 
 HERE = Path(__file__).parent
-README = (HERE.parents[1] / "README.md").read_text()
+RUNBOOK = (HERE.parents[1] / "docs/runbook.md").read_text()
 ALERTS = {
     rule["alert"]: rule for group in rule_groups() for rule in group["rules"] if "alert" in rule
 }
@@ -59,11 +59,11 @@ def test_says_what_is_wrong(name):
 
     assert rule["labels"]["severity"] in ("critical", "warning")
     assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
-    assert rule["annotations"]["runbook_url"].endswith(f"/README.md#{name.lower()}")
+    assert rule["annotations"]["runbook_url"].endswith(f"/docs/runbook.md#{name.lower()}")
     assert "{{ $labels.namespace }}" in rule["annotations"]["description"]
 
 
 def test_runbook_has_each_alert_and_no_other():
-    section = README.split("\n## Alerts\n")[1].split("\n## ")[0]
+    section = RUNBOOK.split("\n## Alerts\n")[1].split("\n## ")[0]
 
     assert re.findall(r"^### (\w+)$", section, re.MULTILINE) == list(ALERTS)

@@ -12,8 +12,8 @@ from tests.expressions import expressions
 from tests.promql import grouping, labels, metrics, nodes
 from tests.promtool import promtool
 
-# What a scrape adds to each sample: the PodMonitor and the relabelling in the README see to those
-# that Prometheus does not add by itself.
+# What a scrape adds to each sample. PodMonitor and relabelling (docs/observability.md) add what
+# Prometheus does not add by itself.
 TARGET = {"job", "namespace", "pod", "instance", "app_kubernetes_io_instance"}
 INSTANCE = "app_kubernetes_io_instance"
 # Not seen in a scrape of ours; names and labels as their documentation has them:

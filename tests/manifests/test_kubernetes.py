@@ -6,7 +6,7 @@ import kubernetes_validate
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SUPPORTED = ["1.33", "1.36"]  # the oldest and the newest, as in the README
+SUPPORTED = ["1.33", "1.36"]  # the oldest and the newest, as in docs/development.md
 RESTRICTED = {  # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
     "runAsNonRoot": True,
     "seccompProfile": {"type": "RuntimeDefault"},

@@ -1,4 +1,4 @@
-"""The component that closes the pods, and the policy beside it that the README shows."""
+"""The component that closes the pods, and the policy beside it that docs/deploy.md shows."""
 
 import ipaddress
 
@@ -10,7 +10,8 @@ from tests.manifests.conftest import ROOT, overlay, render
 from tests.manifests.test_kubernetes import SUPPORTED
 
 PLACES = ["k8s/base", "k8s/overlays/production"]
-SECTION = (ROOT / "README.md").read_text().split("\n## Network\n")[1].split("\n## ")[0]
+GUIDE = (ROOT / "docs/deploy.md").read_text()
+SECTION = GUIDE.split("\n## Network policy\n")[1].split("\n## ")[0]
 
 
 @pytest.fixture(params=PLACES)
@@ -19,9 +20,9 @@ def closed(request, tmp_path):
     return overlay(tmp_path, request.param, "network-policy")
 
 
-@pytest.fixture(params=["shipped", "README"])
+@pytest.fixture(params=["shipped", "shown"])
 def policies(request, tmp_path):
-    if request.param == "README":
+    if request.param == "shown":
         return [yaml.safe_load(SECTION.split("```yaml\n")[1].split("```")[0])]
     return find_policies(overlay(tmp_path, "k8s/base", "network-policy"))
 
@@ -85,11 +86,11 @@ def test_metrics_are_not_for_clients(closed):
     assert closed.settings.metrics_on_http is False
 
 
-def test_readme_lets_the_spans_of_the_guide_to_tracing_out():
+def test_the_policy_shown_lets_the_spans_of_the_guide_to_tracing_out():
     policy = yaml.safe_load(SECTION.split("```yaml\n")[1].split("```")[0])
     [rule] = policy["spec"]["egress"]
     [peer] = rule["to"]
     namespace = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
     [port] = rule["ports"]
 
-    assert f".{namespace}:{port['port']}\n" in (ROOT / "docs/tracing.md").read_text()
+    assert f".{namespace}:{port['port']}\n" in (ROOT / "docs/observability.md").read_text()

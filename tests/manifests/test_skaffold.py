@@ -125,8 +125,8 @@ def test_dev_forwards_the_service():
     assert forward["resourceName"] == service["metadata"]["name"]
     assert forward["namespace"] == service["metadata"]["namespace"]
     assert forward["port"] in [port["port"] for port in service["spec"]["ports"]]
-    readme = (ROOT / "README.md").read_text().split("\n## skaffold\n")[1].split("\n## ")[0]
-    assert f"localhost:{forward['localPort']}" in readme
+    guide = (ROOT / "docs/deploy.md").read_text().split("\n## skaffold\n")[1].split("\n## ")[0]
+    assert f"localhost:{forward['localPort']}" in guide
 
 
 def test_patches_are_of_what_is_there():

@@ -1,4 +1,4 @@
-"""The kustomization of docs/tracing.md that turns tracing on."""
+"""The kustomization of docs/observability.md that turns tracing on."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_overlay_of_the_guide(tmp_path):
-    guide = (ROOT / "docs/tracing.md").read_text()
+    guide = (ROOT / "docs/observability.md").read_text().split("\n## Tracing\n")[1]
     overlay = guide.split("```yaml\n")[1].split("```")[0]
     base = os.path.relpath(ROOT / "k8s/base", tmp_path)
     (tmp_path / "kustomization.yaml").write_text(overlay.replace("../../base", base))

@@ -6,7 +6,7 @@ import time
 from tests.runtime.gunicorn_process import OURS, TEST_APP, Gunicorn
 from tests.runtime.raw import connect, get, read_response
 
-PACE = 200  # a second, which README and SECURITY.md name
+PACE = 200  # a second, which SECURITY.md names
 SECONDS = 2
 
 

@@ -1,4 +1,4 @@
-"""The README's tables and commands are those of the code."""
+"""The README and docs/: tables and commands are those of the code, and the README is one page."""
 
 import json
 import re
@@ -18,27 +18,32 @@ from tests.expressions import expressions
 from tests.promql import metrics
 
 REPOSITORY = Path(__file__).parents[2]
-README = (REPOSITORY / "README.md").read_text()
-DOCUMENTS = sorted(REPOSITORY.glob("docs/*.md"))
-PROOF = re.compile(r"`(tests/[\w/]+\.py)`")
+README = REPOSITORY / "README.md"
+DOCS = sorted(REPOSITORY.glob("docs/*.md"))
+DOCUMENTS = [README, *DOCS]
+TEXT = {str(file.relative_to(REPOSITORY)): file.read_text() for file in DOCUMENTS}
+WHOLE = "".join(TEXT.values())
+# At the start of a line, in backquotes, or behind a prompt and variables.
+MAKE = re.compile(r"(?:^|`|\$ (?:\w+=\S+ )*)make ([a-z0-9-]+)", re.MULTILINE)
+PROOF = re.compile(r"`((?:benchmarks/)?tests/[\w/]+\.py)`")
 
 
-def table(heading):
+def table(document, heading):
     """Return the rows of the first table below a heading, as lists of cells."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    section = TEXT[document].split(f"\n## {heading}\n")[1].split("\n## ")[0]
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
 def test_endpoints(app):
-    documented = {row[0].strip("`") for row in table("Endpoints")}
+    documented = {row[0].strip("`") for row in table("README.md", "Endpoints")}
 
     assert documented == {rule.rule for rule in app.url_map.iter_rules()}
 
 
 def test_chaos(chaos_app):
     """Methods and paths; and where an amount is asked for, its cap is named."""
-    rows = {tuple(row[0].strip("`").split()): row[1:] for row in table("Chaos")}
+    rows = {tuple(row[0].strip("`").split()): row[1:] for row in table("docs/chaos.md", "Faults")}
     rules = [rule for rule in chaos_app.url_map.iter_rules() if rule.rule.startswith("/chaos/")]
 
     assert {(method, path.split("?")[0]) for method, path in rows} == {
@@ -51,7 +56,7 @@ def test_chaos(chaos_app):
 
 
 def test_settings():
-    documented = {row[0].strip("`"): row[1:] for row in table("Settings")}
+    documented = {row[0].strip("`"): row[1:] for row in table("docs/configuration.md", "Settings")}
 
     assert list(documented) == [setting.name.upper() for setting in fields(Config)]
     for setting in fields(Config):
@@ -63,7 +68,7 @@ def test_settings():
 
 def test_metrics(scraped):
     """The table and a scrape of the real process, both ways."""
-    documented = {row[0].strip("`"): row[1:3] for row in table("Metrics")}
+    documented = {row[0].strip("`"): row[1:3] for row in table("docs/observability.md", "Metrics")}
     families = {metric_name(family): family for family in text_string_to_metric_families(scraped)}
 
     assert documented.keys() == families.keys()
@@ -78,7 +83,9 @@ def metric_name(family):
     return family.name + ("_total" if family.type == "counter" else "")
 
 
-@pytest.mark.parametrize("row", table("Metrics"), ids=lambda row: row[0].strip("`"))
+@pytest.mark.parametrize(
+    "row", table("docs/observability.md", "Metrics"), ids=lambda row: row[0].strip("`")
+)
 def test_metric_is_documented(row):
     """Its unit is that of its name, and its users are those that ask for it."""
     name, _, _, unit, meaning, used_by = row
@@ -109,47 +116,88 @@ def uses():
     ]
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\bmake ([a-z0-9-]+)", README))))
+@pytest.mark.parametrize("target", sorted(set(MAKE.findall(WHOLE))))
 def test_make_targets_exist(target):
     assert re.search(rf"^{target}:", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", sorted({row[0].strip("`") for row in table("Deploy")}))
+@pytest.mark.parametrize(
+    "path", sorted({row[0].strip("`") for row in table("docs/deploy.md", "Kustomizations")})
+)
 def test_kustomizations_exist(path):
     assert (REPOSITORY / path / "kustomization.yaml").is_file()
 
 
-@pytest.mark.parametrize(
-    "path", sorted(set(PROOF.findall(README + "".join(file.read_text() for file in DOCUMENTS))))
-)
+@pytest.mark.parametrize("path", sorted(set(PROOF.findall(WHOLE))))
 def test_proofs_exist(path):
     assert "\ndef test_" in (REPOSITORY / path).read_text()
 
 
-@pytest.mark.parametrize(
-    "document",
-    ["README.md", "CONTRIBUTING.md", *(f"docs/{file.name}" for file in DOCUMENTS)],
-)
-def test_links_lead_somewhere(document):
-    file = REPOSITORY / document
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", file.read_text())
-
-    assert [link for link in links if not (file.parent / link).exists()] == []
+LINKED = [*DOCUMENTS, *(REPOSITORY / name for name in ("CONTRIBUTING.md", "SECURITY.md"))]
 
 
-@pytest.mark.parametrize(
-    "document", [REPOSITORY / "README.md", *DOCUMENTS], ids=lambda file: file.name
-)
+@pytest.mark.parametrize("file", LINKED, ids=lambda file: file.name)
+def test_links_lead_somewhere(file):
+    """To files that are there, and to headings that are there."""
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", file.read_text())
+
+    for path, heading in links:
+        target = file.parent / path if path else file
+        assert target.exists(), path
+        assert not heading or heading in headings(target), f"{path}#{heading}"
+
+
+def headings(file):
+    """Return the anchors that GitHub makes of a document's headings."""
+    found = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_index_has_every_document():
+    linked = re.findall(r"\]\(([\w-]+\.md)\)", TEXT["docs/README.md"])
+
+    assert sorted(linked) == [file.name for file in DOCS if file.name != "README.md"]
+
+
+@pytest.mark.parametrize("document", TEXT)
 def test_images_are_this_version(document):
-    assert set(re.findall(r"hellopod:(\d[\w.]*)", document.read_text())) <= {__version__}
+    assert set(re.findall(r"hellopod:(\d[\w.]*)", TEXT[document])) <= {
+        __version__,
+        f"{__version__}-otel",
+    }
+
+
+def test_readme_is_one_page():
+    lines = TEXT["README.md"].splitlines()
+
+    assert len(lines) <= 150
+    assert len(TEXT["README.md"].split()) <= 1100
+    assert max(map(len, lines)) <= 160
+
+
+def test_each_promise_of_the_readme_is_explained():
+    assert proofs("README.md") <= proofs("docs/promises.md")
+
+
+def test_each_promise_names_its_proof():
+    paragraphs = TEXT["docs/promises.md"].split("\n\n")
+
+    promises = [paragraph for paragraph in paragraphs if paragraph.startswith("**")]
+    assert len(promises) > 20
+    assert [each for each in promises if not PROOF.findall(each.partition("Proof: ")[2])] == []
+
+
+def proofs(document):
+    return set(PROOF.findall(TEXT[document]))
 
 
 def test_benchmarks_are_quoted():
     results = json.loads((REPOSITORY / "benchmarks/results/bench.json").read_text())
-    assert markdown(results["rows"]) in README
+    assert markdown(results["rows"]) in TEXT["docs/benchmarks.md"]
 
 
 def test_scrape_configuration_is_yaml():
-    block = README.split("\n## Prometheus\n")[1].split("```")[1].removeprefix("yaml")
+    section = TEXT["docs/observability.md"].split("\n## Scraping\n")[1]
+    block = section.split("```")[1].removeprefix("yaml")
 
     assert yaml.safe_load(block)["scrape_configs"][0]["job_name"] == "pods"
