@@ -196,6 +196,21 @@ def test_benchmarks_are_quoted():
     assert markdown(results["rows"]) in TEXT["docs/benchmarks.md"]
 
 
+def test_readme_quotes_what_its_picture_shows():
+    found = json.loads((REPOSITORY / "benchmarks/results/beside_stock.json").read_text())
+    rates, kept, lost = (
+        [server["median"] for server in found[quantity]["servers"].values()]
+        for quantity in ("rate", "goodput", "lost")
+    )
+
+    for quoted in (
+        f"{rates[0]:.1f} times the rate of stock gunicorn",
+        f"keeps {100 * kept[0]:.0f} % of it; stock gunicorn keeps {100 * kept[1]:.0f} %",
+        f"loses {lost[0]:.0f} requests; the tutorial's app loses {lost[1]:.0f}",
+    ):
+        assert quoted in TEXT["README.md"]
+
+
 def test_scrape_configuration_is_yaml():
     section = TEXT["docs/observability.md"].split("\n## Scraping\n")[1]
     block = section.split("```")[1].removeprefix("yaml")
