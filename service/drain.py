@@ -8,9 +8,9 @@ from service import streams
 from service.state import PodState, Stage
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-# gunicorn would reload, execute itself anew, or change the number of workers. Settings are read
-# once and there is one worker; what a reload is elsewhere is a rollout here.
-IGNORED = (signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
+# gunicorn would reload, open log files anew, execute itself, or change the number of workers.
+# Settings are read once, there are no files and one worker; a rollout does what a reload would.
+IGNORED = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
 
 
 def leave(_sig: int, _frame: Any) -> None:
@@ -26,6 +26,24 @@ def exit_on_stop_signals() -> None:
     """
     for number in STOP_SIGNALS:
         signal.signal(number, leave)
+
+
+def ignore(_sig: int, _frame: Any) -> None:
+    """Do nothing. Unlike SIG_IGN this is not inherited by programs that the app starts."""
+
+
+def has_terminal() -> bool:
+    """Whether the process is controlled by a terminal, which sends SIGHUP when it closes.
+
+    Not if it was told to outlive it, as by nohup.
+    """
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        return False
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def protect_forks() -> None:
@@ -53,10 +71,10 @@ class Drain:
     """Replaces the master's handlers of SIGTERM and SIGINT; its own follow after `seconds`.
 
     First SIGTERM: drain for `seconds`, then gunicorn's graceful stop. A second one, or SIGINT: the
-    graceful stop now. SIGINT after that: gunicorn's quick one.
+    graceful stop now. SIGINT after that: gunicorn's quick one. `on_terminal`: SIGHUP is as SIGINT.
     """
 
-    def __init__(self, arbiter: Any, state: PodState, seconds: int) -> None:
+    def __init__(self, arbiter: Any, state: PodState, seconds: int, on_terminal: bool) -> None:
         self.arbiter = arbiter
         self.state = state
         self.seconds = seconds
@@ -64,7 +82,9 @@ class Drain:
         signal.signal(signal.SIGTERM, self.on_term)
         signal.signal(signal.SIGINT, self.on_interrupt)
         for number in IGNORED:
-            signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, ignore)
+        if on_terminal:
+            signal.signal(signal.SIGHUP, self.on_hangup)
 
     def on_term(self, _sig: int, _frame: Any) -> None:
         """Drain, or go if there is nothing to drain or nobody to wait for."""
@@ -80,9 +100,14 @@ class Drain:
             self.arbiter.SIG_QUEUE.put_nowait(sig)
         self.go(Stage.LEAVING)
 
+    def on_hangup(self, _sig: int, _frame: Any) -> None:
+        """Go; nobody can send a second one, so this is no quick shutdown."""
+        self.go(Stage.LEAVING)
+
     def on_alarm(self, _sig: int, _frame: Any) -> None:
-        """The drain is over."""
-        self.go(Stage.STOPPING)
+        """The drain is over, unless somebody else has sent the signal."""
+        if self.state.stage == Stage.DRAINING and not signal.getitimer(signal.ITIMER_REAL)[0]:
+            self.go(Stage.STOPPING)
 
     def go(self, stage: Stage) -> None:
         """Have gunicorn stop gracefully."""

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from service.config import SettingError
 
 ONE_WORKER = "one worker serves a pod: CONCURRENCY is for its requests, replicas are for the rest"
+AT_ROOT = "the service is at /: let the proxy remove the prefix"
 IN_MEMORY = "metrics are in the memory of the one worker"
 BY_PORT = "PORT and MANAGEMENT_PORT say where it listens"
 # Why each of them may not be set, and what to set instead.
 REFUSED = {
     "WEB_CONCURRENCY": ONE_WORKER,
     "FORWARDED_ALLOW_IPS": "TRUSTED_PROXIES says which proxies are believed",
-    "SCRIPT_NAME": "the service is at /: let the proxy remove the prefix",
+    "SCRIPT_NAME": AT_ROOT,
     "PROMETHEUS_MULTIPROC_DIR": IN_MEMORY,
     "prometheus_multiproc_dir": IN_MEMORY,
     "FLASK_DEBUG": "errors would pass the app's handlers by; LOG_LEVEL=debug is for the log",

@@ -11,6 +11,7 @@ from typing import Any
 
 from service import drain, streams
 
+on_terminal = drain.has_terminal()
 drain.exit_on_stop_signals()  # from here on until gunicorn has handlers of its own
 
 streams.install()  # before anything can have something to say
@@ -139,12 +140,14 @@ def on_starting(server: Any) -> None:
     # gunicorn's own would take IPv4 or IPv6 as the machine's settings are.
     listener = listening("PORT", settings.port, backlog)
     server.LISTENERS = [listeners.for_gunicorn(listener, server.cfg, server.log)]
+    # The others gunicorn would act on, until when_ready.
+    server.SIGNALS = [number for number in server.SIGNALS if number not in drain.IGNORED]
     drain.protect_forks()
 
 
 def when_ready(server: Any) -> None:
     """Take over the signals that end the pod."""
-    drain.Drain(server, POD, settings.drain_seconds)
+    drain.Drain(server, POD, settings.drain_seconds, on_terminal)
 
 
 def post_worker_init(worker: Any) -> None:

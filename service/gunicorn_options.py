@@ -6,11 +6,12 @@ adds to ours. A setting that is in neither list is one of a newer gunicorn: it i
 
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from gunicorn.config import Config
 
 from service.config import SettingError
+from service.environment import AT_ROOT, ONE_WORKER
 
 # The promises hold with any value of these; the limits must not be 0, which means none.
 LIMITS = {"limit_request_line", "limit_request_fields", "limit_request_field_size"}
@@ -22,7 +23,6 @@ IN_IMAGE = "the image's USER or the pod's securityContext says who it runs as"
 IN_LOG = "the log goes to stdout; LOG_LEVEL says how much of it"
 RESTARTS = "a changed setting or version is a rollout, and `skaffold dev` follows changed files"
 NO_WORKER_CHANGE = "a worker is only replaced when it fails, for nothing is served meanwhile"
-ONE_WORKER = "one worker serves a pod: CONCURRENCY is for its requests, replicas are for the rest"
 STRICT = "requests are read strictly (RFC 9112), by hellopod's own parser"
 HTTP_1 = "the port speaks HTTP/1.1, or with TLS_CERT_FILE HTTPS"
 OUR_HOOK = "it is how hellopod starts and stops: edit service/gunicorn_conf.py"
@@ -53,7 +53,7 @@ INSTEAD = {
     "http2_max_frame_size http2_max_header_list_size websocket_max_message_size",
     STRICT: "permit_obsolete_folding strip_header_spaces permit_unconventional_http_method "
     "permit_unconventional_http_version casefold_http_method http_parser sendfile",
-    "the service is at /: let the proxy remove the prefix": "root_path",
+    AT_ROOT: "root_path",
     "only WSGI apps are served, by this one worker": "paste raw_paste_global_conf asgi_loop "
     "asgi_lifespan asgi_disconnect_grace_period dirty_apps dirty_workers dirty_timeout "
     "dirty_threads dirty_graceful_timeout on_dirty_starting dirty_post_fork dirty_worker_init "
@@ -108,7 +108,7 @@ def is_fine(name: str, before: Any, config: Config) -> bool:
     return bool(now) if name in LIMITS else name in ALLOWED or now == before
 
 
-def refuse(config: Config, name: str, value: Any, source: str) -> None:
+def refuse(config: Config, name: str, value: Any, source: str) -> NoReturn:
     """Raise SettingError."""
     options = config.settings[name].cli
     value = ",".join(map(str, value)) if isinstance(value, list) else value

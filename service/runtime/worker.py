@@ -46,6 +46,10 @@ STOOD_STILL = 5.0
 LAST_IDLE = 1.0  # seconds a stopping worker waits for what idle clients may be sending already
 LAST_BEAT = 0.1  # seconds: how often it then looks whether all is done
 LAST_ACCEPTS = 64  # rounds of accepting at the stop, should somebody flood it
+# Signals that are for the master alone, whoever sends them.
+FOR_MASTER = [
+    getattr(signal, f"SIG{name}") for name in ("ALRM", "HUP", "TTIN", "TTOU", "USR1", "USR2")
+]
 LAST_WORDS = 0.5  # seconds it needs to say what it leaves undone, before the master's SIGKILL
 
 
@@ -197,6 +201,7 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     def stop(self) -> None:
         """Take what the kernel has accepted already, finish what is in flight, and leave."""
         loop, main = self.loop, self.main
+        self.alive = False  # also if nobody has asked for it
         self.log.info("stopping, %d requests in flight", self.admission.running)
         for listener in self.sockets:
             for _ in range(LAST_ACCEPTS):
@@ -235,7 +240,8 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def why_not_ready(self) -> dict[str, Any] | None:
         """Return why no new client is welcome, if so."""
-        return type(self).not_ready(self.wsgi)
+        reason = type(self).not_ready(self.wsgi)
+        return reason or (None if self.alive else {"status": "restarting"})
 
     def snapshot(self) -> dict[str, Any]:
         """Return what metrics tell of this moment."""
@@ -257,9 +263,14 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         return found
 
     def init_signals(self) -> None:
-        """Leave SIGINT to the master: a terminal sends it to both."""
+        """Leave to the master what a terminal, or whoever signals a group, sends to both.
+
+        gunicorn gives the worker the default action of these, which ends it.
+        """
         super().init_signals()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in FOR_MASTER:
+            signal.signal(number, lambda _sig, _frame: None)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Stop; at once if there is nothing to finish yet. The signal has woken the loop."""

@@ -7,6 +7,7 @@ import ctypes
 import fcntl
 import json
 import platform
+import shutil
 import socket
 import struct
 import subprocess
@@ -15,9 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.absence import missing
 from tests.runtime.gunicorn_process import OURS, Gunicorn
 from tests.runtime.raw import read_response
 
+ALLOW = "where AppArmor forbids them: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
 REPOSITORY = Path(__file__).parents[2]
 UNSHARE = ("unshare", "--user", "--map-root-user", "--net")
 SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFADDR = 0x8913, 0x8914, 0x8916
@@ -27,13 +30,20 @@ HOSTS = ("127.0.0.1", "::1", LINK_LOCAL)
 TRUSTED = "127.0.0.0/8,fe80::/10"
 
 
-def ask_in(kind: str) -> dict:
-    """Return what the program below found out; skips without network namespaces."""
+def need(*command: str) -> None:
+    """Go on if this makes namespaces; in CI it has to, elsewhere the test is skipped."""
     if not sys.platform.startswith("linux"):
         pytest.skip("needs network namespaces, which only Linux has")
-    tried = subprocess.run([*UNSHARE, "true"], capture_output=True, text=True)
-    if tried.returncode:
-        pytest.skip(f"needs unshare (util-linux) and user namespaces: {tried.stderr.strip()}")
+    program = shutil.which(command[0])
+    tried = subprocess.run([*command, "true"], capture_output=True, text=True) if program else None
+    if tried is None or tried.returncode:
+        said = tried.stderr.strip() if tried else "not on PATH: apt-get install util-linux"
+        missing("unshare with user namespaces", f"{said}; {ALLOW}")
+
+
+def ask_in(kind: str) -> dict:
+    """Return what the program below found out."""
+    need(*UNSHARE)
     command = [*UNSHARE, sys.executable, "-m", "tests.process.namespace", kind]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -30,8 +30,12 @@ RELIED_ON = {
         "0c6aee1b7160",
     ),
     arbiter.Arbiter.init_signals: (
-        "runs before when_ready, so that Drain can replace handlers",
+        "runs before when_ready, so that Drain can replace handlers; reads SIGNALS",
         "940d8180d24d",
+    ),
+    arbiter.Arbiter.start: (
+        "on_starting, init_signals, listeners if there are none, check_config, when_ready",
+        "ae0ae75ef3b0",
     ),
     arbiter.Arbiter.run: ("lets SystemExit through", "585d2031e53b"),
     arbiter.Arbiter.handle_term: ("stops gracefully", "9a5d2bf0522b"),

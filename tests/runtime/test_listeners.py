@@ -1,8 +1,10 @@
 import resource
 import socket
+from wsgiref.util import request_uri
 
 import pytest
 
+from service.http1.wsgi import connection_environ
 from service.runtime.connection import plain
 from service.runtime.listeners import listen, location
 from service.runtime.port import fitting
@@ -33,6 +35,13 @@ def test_listens_to_both_families(host):
             accepted.close()
         assert location(listener, "http") in (f"http://[::]:{port}", f"http://0.0.0.0:{port}")
     assert plain(address)[0] == host
+
+
+@pytest.mark.parametrize(("host", "name"), [("::", "[::]"), ("0.0.0.0", "0.0.0.0")])  # noqa: S104
+def test_the_name_of_the_server_fits_a_url(host, name):
+    environ = connection_environ(("fd00::7", 5), (host, 8000), "http")
+    assert environ["SERVER_NAME"] == name
+    assert request_uri(environ | {"PATH_INFO": "/"}) == f"http://{name}:8000/"
 
 
 INFINITY = resource.RLIM_INFINITY
