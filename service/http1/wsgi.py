@@ -63,6 +63,7 @@ def request_environ(common: dict[str, Any], request: Request) -> dict[str, Any]:
     environ = common | request.fields
     environ["REQUEST_METHOD"] = request.method
     environ["RAW_URI"] = request.target
+    environ["hellopod.head"] = request.head  # as it was sent: names, order and repetitions too
     environ["PATH_INFO"] = request.path
     environ["QUERY_STRING"] = request.query
     environ["SERVER_PROTOCOL"] = "HTTP/1.1" if request.minor else "HTTP/1.0"
