@@ -130,6 +130,8 @@ lock: $(VENV)/dev ## Renew the locks from pyproject.toml
 		$(UV_COMPILE) benchmarks/references/$$reference/requirements.in \
 			--output-file benchmarks/references/$$reference/requirements.txt; \
 	done
+	$(UV_COMPILE) pyproject.toml tests/process/foreign/requirements.in --constraint requirements.txt \
+		--output-file tests/process/foreign/requirements.txt
 	$(UV_COMPILE) --group scan --output-file requirements-scan.txt
 	$(UV_COMPILE) pyproject.toml --extra otel --constraint requirements.txt \
 		--output-file requirements-otel.txt

@@ -18,7 +18,6 @@ from . import beside_stock_picture, plotting, results, servers
 from .admission import APP, OURS, STOCK, load
 from .comparison import interleaved, spread
 from .cores import available
-from .environments import HERE
 
 NAMES = ("hellopod", "stock gunicorn, 16 threads", "the tutorial's, one sync worker")
 CLIENTS = 16
@@ -28,7 +27,7 @@ HANDLER, FACTOR = "c6+w94", 3
 CURVES, CLOSED, OVERLOADED = 3, 3, 10  # rounds; seconds to find the capacity, and of overload
 PATIENCE = {"closed": 30, "open": 1}  # seconds; a client of an open loop goes elsewhere then
 RESULT = results.RESULTS / "beside_stock.json"
-PICTURE = HERE.parent / "docs/beside-stock.png"
+PICTURE = servers.HERE.parent / "docs/beside-stock.png"
 FOR_SLASH = dict(zip(NAMES, (servers.HELLOPOD, servers.BARE, servers.TUTORIAL), strict=True))
 SYNC = replace(OURS, name="sync", command="-m gunicorn --bind 127.0.0.1:{port}" + APP)
 FOR_HANDLER = dict(zip(NAMES, (OURS, STOCK, SYNC), strict=True))

@@ -1,5 +1,6 @@
 """hellopod and what a user would pick instead, each as a process on one core."""
 
+import fcntl
 import hashlib
 import os
 import signal
@@ -52,17 +53,24 @@ class Running:
 
 def python_of(name: str) -> Path:
     """Return the interpreter of a reference's environment, as its lock and this Python are now."""
-    lock = REFERENCES / name / "requirements.txt"
+    return installed(REFERENCES / name / "requirements.txt", name)
+
+
+def installed(lock: Path, name: str) -> Path:
+    """Return the interpreter of an environment that holds what a lock does."""
     folder = ENVIRONMENTS / name
     interpreter = folder / "bin" / "python"
     stamp = folder / "lock.sha256"
     digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
-    if not (stamp.exists() and stamp.read_text() == digest):
-        print(f"installing {name}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        pip = (interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-        subprocess.run([*pip, "--require-hashes", "--requirement", lock], check=True)
-        stamp.write_text(digest)
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    with open(ENVIRONMENTS / f"{name}.lock", "w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # tests run in parallel
+        if not (stamp.exists() and stamp.read_text() == digest):
+            print(f"installing {name}", file=sys.stderr)
+            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+            pip = (interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+            subprocess.run([*pip, "--require-hashes", "--requirement", lock], check=True)
+            stamp.write_text(digest)
     return interpreter
 
 

@@ -192,7 +192,8 @@ class Unread(io.RawIOBase):
         while not (body.data or body.complete or body.too_large):
             self._more()
         if body.too_large:
-            raise TooLarge(body.limits)
+            body.error = body.error or TooLarge(body.limits)
+            raise body.error
         size = min(len(target), len(body.data))
         target[:size] = body.data[:size]
         del body.data[:size]

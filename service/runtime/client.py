@@ -7,7 +7,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from service.http1.body import Unread
+from service.http1.body import TooLarge, Unread
 from service.http1.head import IncompleteBody, ProtocolError
 from service.runtime.connection import READ_SIZE, Connection
 
@@ -94,9 +94,13 @@ class Client:
         """Look what has come of the body, as the head of the answer is about to go out.
 
         Returns whether another request may follow it. Raises ProtocolError for an answer that says
-        that all is well when the body is not.
+        that all is well when the body is not, and for one that blames the app for what it met while
+        it read: few apps know these errors. Werkzeug makes 400 of a body that is too large.
         """
         body = self.connection.body
+        met = body.error
+        if met and code != met.status and (code >= 500 or isinstance(met, TooLarge)):
+            raise met
         try:
             if not (body.complete or body.error):
                 self.connection.read_ahead()

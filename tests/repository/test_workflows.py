@@ -126,7 +126,7 @@ def test_dependabot_renews_everything_after_a_cooldown():
     references = {
         f"/{lock.parent.relative_to(REPOSITORY)}"
         for lock in REPOSITORY.glob("benchmarks/references/*/requirements.txt")
-    }
+    } | {"/tests/process/foreign"}
 
     assert places == {("pip", "/"), ("docker", "/"), ("github-actions", "/")} | {
         ("pip", place) for place in references - {"/benchmarks/references/tutorial"}
@@ -134,7 +134,7 @@ def test_dependabot_renews_everything_after_a_cooldown():
     assert all(update["cooldown"]["default-days"] >= 7 for update in UPDATES)
     excluded = [path for update in UPDATES for path in update.get("exclude-paths", [])]
     assert excluded == ["requirements-scan.txt"]
-    # There is none but in the root, and the references.
+    # There is none but in the root, the references, and what the runtime is tried with.
     for name in ("Dockerfile*", "requirements*.txt"):
         assert list(REPOSITORY.glob(name))
         elsewhere = {

@@ -19,6 +19,7 @@ class Gunicorn:
     """Starts on free ports; stop() or the end of the with block ends it."""
 
     directory = REPOSITORY
+    python = sys.executable
 
     def __init__(self, *arguments: str, files: int | None = None, **settings: str):
         self.arguments = arguments or OURS
@@ -32,7 +33,7 @@ class Gunicorn:
         """Start the process and come back at once."""
         limited = ["prlimit", f"--nofile={self.files}"] if self.files else []
         self.process = subprocess.Popen(
-            [*limited, sys.executable, "-m", "gunicorn", *self.arguments],
+            [*limited, self.python, "-m", "gunicorn", *self.arguments],
             cwd=self.directory,
             env=self.environ,
             stdout=subprocess.PIPE,
