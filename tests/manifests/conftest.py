@@ -28,7 +28,7 @@ class Rendering:
         # Needs no network. What it warns of, such as deprecated fields, is on stderr.
         command = ["kubectl", "kustomize", ROOT / place]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert (ran.returncode, ran.stderr) == (0, "")
+        assert not (ran.returncode or ran.stderr), ran.stderr
         self.objects = list(yaml.safe_load_all(ran.stdout))
 
     def find(self, kind):

@@ -1,12 +1,13 @@
 """The components that lead from outside to the Service, and how their timeouts fit the settings."""
 
+import itertools
 import json
 import re
 
 import kubernetes_validate
 import pytest
 
-from tests.manifests.conftest import overlay, render
+from tests.manifests.conftest import ROOT, overlay, render
 from tests.manifests.custom_resources import problems
 from tests.manifests.test_kubernetes import SUPPORTED
 
@@ -100,3 +101,73 @@ def test_only_a_failed_connection_is_tried_again(tmp_path):
     assert annotations[f"{NGINX}/proxy-next-upstream"] == "error"
     assert annotations[f"{NGINX}/proxy-next-upstream-tries"] == "2"
     assert "retry" not in rule
+
+
+PARTS = ("gateway", "gateway-tls", "ingress", "ingress-tls", "tls")
+CHOICES = [
+    choice
+    for length in range(1, len(PARTS) + 1)
+    for choice in itertools.combinations(PARTS, length)
+    if "tls" in choice or not {"gateway-tls", "ingress-tls"} & set(choice)
+]
+PORTS = {False: ("http", 80), True: ("https", 443)}  # of the Service, without tls and with it
+
+
+def is_refused(choice):
+    """Whether a way leads to where the pods do not speak HTTP any more."""
+    ways = {"gateway", "ingress"} & set(choice)
+    return "tls" in choice and any(f"{way}-tls" not in choice for way in ways)
+
+
+def problems_of_ways(rendered):
+    """Return what is wrong with the ways to the Service."""
+    [port] = rendered.find("Service")["spec"]["ports"]
+    secured = port["appProtocol"] == "https"
+    assert (port["name"], port["port"]) == PORTS[secured]
+    for item in rendered.objects:
+        if item["kind"] == "HTTPRoute":
+            if item["spec"]["rules"][0]["backendRefs"][0]["port"] != port["port"]:
+                yield "the route leads to no port"
+            if secured != ("BackendTLSPolicy" in rendered.kinds):
+                yield "the gateway speaks the wrong protocol"
+        if item["kind"] == "Ingress":
+            [path] = item["spec"]["rules"][0]["http"]["paths"]
+            if path["backend"]["service"]["port"] != {"name": port["name"]}:
+                yield "the Ingress leads to no port"
+            protocol = item["metadata"]["annotations"].get(f"{NGINX}/backend-protocol", "HTTP")
+            if secured != (protocol == "HTTPS"):
+                yield "the controller speaks the wrong protocol"
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids="+".join)
+def test_each_choice_leads_to_the_pods_or_is_refused(choice, tmp_path):
+    if is_refused(choice):
+        with pytest.raises(AssertionError, match="components/tls': testing value .* failed"):
+            overlay(tmp_path, "k8s/base", *choice)
+    else:
+        assert list(problems_of_ways(overlay(tmp_path, "k8s/base", *choice))) == []
+
+
+@pytest.mark.parametrize("way", ["gateway", "ingress"])
+def test_tls_comes_last(way, tmp_path):
+    with pytest.raises(AssertionError, match=f"components/{way}': testing value .* failed"):
+        overlay(tmp_path, "k8s/base", "tls", way, f"{way}-tls")
+
+
+def test_policy_is_about_the_service(tmp_path):
+    rendered = overlay(tmp_path, "k8s/base", "gateway", "gateway-tls", "tls")
+    policy = rendered.find("BackendTLSPolicy")
+    [target] = policy["spec"]["targetRefs"]
+
+    assert problems(policy) == []
+    assert target == {"group": "", "kind": "Service", "name": "hellopod"}
+
+
+def test_documented_choices_are_those(tmp_path):
+    """The table says of each choice whether it works."""
+    text = (ROOT / "docs/proxies.md").read_text()
+    rows = re.findall(r"^\| (`(?:gateway|ingress)`.*?`tls`) \| (yes|no)", text, re.MULTILINE)
+    said = {tuple(re.findall(r"`([^`]+)`", names)): answer == "no" for names, answer in rows}
+
+    assert len(said) == 4
+    assert said == {choice: is_refused(choice) for choice in said}

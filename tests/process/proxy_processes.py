@@ -1,9 +1,7 @@
 """nginx, HAProxy and Envoy as processes, configured as docs/proxies.md says."""
 
 import contextlib
-import getpass
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,29 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.absence import missing
+from tests.e2e.proxy_configurations import FILES, configuration
 from tests.process.logged import free_port
-from tests.runtime.gunicorn_process import REPOSITORY
 from tests.runtime.raw import connect, eventually
-
-DOCS = REPOSITORY / "docs/proxies.md"
-SERVICE = "hellopod.hellopod.svc"  # what the page's configurations lead to
-# nginx wants all of these below a directory that it may write to.
-NGINX = """
-daemon off;
-user {user};
-pid {folder}/nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    {snippet}
-}}
-"""
 
 
 @dataclass(frozen=True)
@@ -64,34 +42,11 @@ def path_of(name: str) -> str:
     return shutil.which(name, path=beside) or missing(name, PROGRAMS[name].install)
 
 
-def snippets(name: str) -> list[str]:
-    """Return the page's configurations of a proxy: for one address, and what differs for more."""
-    return re.findall(rf"```\w+ {name}\n(.*?)```", DOCS.read_text(), re.DOTALL)
-
-
-def configuration(name: str, folder: Path, listen: int, servers: list[int]) -> str:
-    """Return the page's configuration for these ports; without servers that for one address."""
-    whole, several = snippets(name)
-    before, one, after = re.split(r"(?ms)^( *# one address\n.*?)^ *# end\n", whole)
-    if servers:
-        hosts = iter(servers)
-        one = re.sub(
-            r"10\.0\.0\.\d(:|, port_value: )8000",
-            lambda found: f"127.0.0.1{found[1]}{next(hosts)}",
-            several,
-        )
-    # The check of a configuration looks names up, and this one is known in the cluster alone.
-    text = before + one.replace(SERVICE, "127.0.0.1") + after
-    text, count = re.subn(r"(?<=[ :])8080", str(listen), text)
-    assert count == 1
-    if name != "nginx":
-        return text
-    return NGINX.format(user=getpass.getuser(), folder=folder, snippet=text)
-
-
 def written(name: str, folder: Path, text: str) -> Path:
     """Write a configuration to where the proxy looks for one of its kind."""
-    file = folder / {"nginx": "nginx.conf", "haproxy": "haproxy.cfg", "envoy": "envoy.yaml"}[name]
+    if name == "nginx" and not os.getuid():
+        text = f"user root;\n{text}"  # or its workers may not write to the folder
+    file = folder / FILES[name]
     file.write_text(text)
     return file
 
@@ -143,7 +98,7 @@ def proxies(
             place = folder / name
             place.mkdir()
             port = free_port()
-            text = configuration(name, place, port, list(servers))
+            text = configuration(name, str(place), port, "", list(servers))
             assert without in text
             text = text.replace(without, "")
             ports[name] = stack.enter_context(running(name, place, text, port))

@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from tests.process.proxy_processes import PROGRAMS, check, configuration, proxies, written
+from tests.e2e.proxy_configurations import configuration
+from tests.process.proxy_processes import PROGRAMS, check, proxies, written
 from tests.runtime.gunicorn_process import OURS, Gunicorn
 from tests.runtime.raw import connect, read_all, read_response
 
@@ -49,16 +50,17 @@ def seen(port, headers):
 
 @every
 def test_configuration_is_valid(name, tmp_path):
-    text = configuration(name, tmp_path, 8081, [8001, 8002])
-    assert check(name, written(name, tmp_path, text)) == ""
-    alone = configuration(name, tmp_path, 8081, [])
-    assert check(name, written(name, tmp_path, alone)) == ""
+    folder = str(tmp_path)
+    # The check looks names up, and the Service's is known in the cluster alone.
+    for servers in ([], [8001, 8002]):
+        text = configuration(name, folder, 8081, "127.0.0.1", servers)
+        assert check(name, written(name, tmp_path, text)) == ""
 
 
 @every
 def test_a_mistake_in_a_configuration_is_found(name, tmp_path):
-    text = configuration(name, tmp_path, 8081, [8001, 8002]) + "\nmistake\n"
-    assert "mistake" in check(name, written(name, tmp_path, text))
+    text = configuration(name, str(tmp_path), 8081, "127.0.0.1", [])
+    assert "mistake" in check(name, written(name, tmp_path, f"{text}\nmistake\n"))
 
 
 @every

@@ -21,6 +21,7 @@ LOCKS = {
     "requirements-reload.txt": GROUPS["reload"],
     "requirements-scan.txt": GROUPS["scan"],
     "requirements-bench.txt": GROUPS["bench"],
+    "requirements-proxies.txt": GROUPS["proxies"],
     "requirements-dev.txt": [
         *PROJECT["project"]["dependencies"],
         *PROJECT["project"]["optional-dependencies"]["otel"],
