@@ -1,6 +1,8 @@
 """A load generator: python -c "$(cat load.py)" PLAN, in a pod. Standard library only.
 
 PLAN is a JSON object: host, port, seconds (at most), timeout (of a request) and streams.
+A stream may have a host and a port of its own, and as `authority` the Host header where that is
+another.
 A stream sends its `requests` ([method, path] in turn) by one of two rules:
   rate N       open loop: N a second start on time, whatever becomes of the earlier ones;
   clients N    closed loop: N clients wait for an answer, then send the next request.
@@ -86,7 +88,8 @@ class Stream:
         self.pool = deque()
         self.open = 0  # connections that belong to the pool
         keep = "keep-alive" if spec.get("pool") else "close"
-        fields = {"Host": plan["host"], "Connection": keep}
+        self.address = spec.get("host", plan["host"]), spec.get("port", plan["port"])
+        fields = {"Host": spec.get("authority", self.address[0]), "Connection": keep}
         if token := os.environ.get("CHAOS_TOKEN"):
             fields["Authorization"] = f"Bearer {token}"
         self.head = "".join(f"{name}: {text}\r\n" for name, text in fields.items())
@@ -145,8 +148,7 @@ class Stream:
         loop = asyncio.get_running_loop()
         self.open += 1
         try:
-            address = self.plan["host"], self.plan["port"]
-            _, connection = await loop.create_connection(Connection, *address)
+            _, connection = await loop.create_connection(Connection, *self.address)
         except OSError as error:
             raise Failure(f"{type(error).__name__} when connecting") from None
         return connection

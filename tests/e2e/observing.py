@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,10 @@ IMAGES = {
         "KEDA_METRICS_APISERVER_IMAGE",
         "ghcr.io/kedacore/keda-metrics-apiserver:2.21.0",
     ),
+    "nginx": ("PROXIES_IMAGE", "nginx:1.30"),
+    "haproxy": ("PROXIES_IMAGE", "haproxy:3.2"),
+    "envoy": ("PROXIES_IMAGE", "envoyproxy/envoy:v1.40.0"),
+    "traefik": ("TRAEFIK_IMAGE", "traefik:v3.7"),
 }
 RULES = ROOT / "k8s/components/prometheus-operator/prometheusrule.yaml"
 # Shorter than anybody needs: a pod drains for 10 s, and the tests wait for scrapes.
@@ -109,15 +113,22 @@ def deployed(
     places: list[str],
     names: list[str],
     files: dict[str, Any],
+    images: Iterable[str] = (),
+    namespace: str | None = None,
 ) -> Iterator[None]:
-    """Apply manifests with their images and a ConfigMap, wait until all is ready; delete them."""
+    """Apply manifests with their images and a ConfigMap, wait until all is ready; delete them.
+
+    The images have the names of the Deployments, and the namespace is the suite's, unless told
+    otherwise. With "" the objects keep theirs.
+    """
     for name, content in files.items():
-        (directory / name).write_text(json.dumps(content, indent=2))
+        text = content if isinstance(content, str) else json.dumps(content, indent=2)
+        (directory / name).write_text(text)
     write(
         directory,
         [MANIFESTS / place for place in places],
-        namespace=cluster.namespace,
-        images=[{"name": name, **reference(image(cluster, name))} for name in names],
+        namespace=cluster.namespace if namespace is None else namespace,
+        images=[{"name": name, **reference(image(cluster, name))} for name in images or names],
         patches=[{"patch": COMMON.read_text(), "target": {"kind": "Deployment"}}],
         configMapGenerator=[{"name": names[0], "files": list(files)}],
     )

@@ -9,6 +9,7 @@ VARIANTS = (
     "test_liveness",
     "test_network_policy",
     "test_overload",
+    "test_proxies",
     "test_tls",
     "test_zero_loss",
 )

@@ -23,6 +23,7 @@ class Variant:
     # Exactly two pods, so that nothing happens but what the test does.
     scaler: dict[str, Any] = field(default_factory=lambda: {"minReplicas": 2, "maxReplicas": 2})
     components: tuple[str, ...] = ("chaos",)
+    patches: tuple[dict[str, Any], ...] = ()  # of objects that the components bring
     token: str = field(default_factory=lambda: secrets.token_hex(16))  # another one restarts pods
 
 
@@ -63,7 +64,7 @@ def apply(cluster: Cluster, directory: Path, variant: Variant) -> list[str]:
         namespace=cluster.namespace,
         components=[relative(COMPONENTS / name, directory) for name in variant.components],
         secretGenerator=[{"name": "hellopod-chaos", "literals": [f"token={variant.token}"]}],
-        patches=[patch(*change) for change in changes(variant)],
+        patches=[*(patch(*change) for change in changes(variant)), *variant.patches],
     )
     lines = cluster.kubectl("apply", "-k", directory, namespace=None).stdout.splitlines()
     return [line for line in lines if not line.endswith(" unchanged")]
