@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from service.parsing import (
     Invalid,
+    base_urls,
     boolean,
     collector,
     file,
@@ -19,7 +20,6 @@ from service.parsing import (
     seconds,
     text,
     token,
-    upstreams,
 )
 from service.version import __version__
 
@@ -106,7 +106,7 @@ class Config:
     )
     upstreams: str = _setting(
         "",
-        upstreams,
+        base_urls,
         "base URLs, with commas, of the services that this one calls; /api/chain asks each",
     )
     upstream_concurrency: int = _setting(

@@ -143,7 +143,7 @@ def _is_plain_url(value: str) -> bool:
         return False
 
 
-def upstreams(value: str) -> str:
+def base_urls(value: str) -> str:
     """Allow base URLs of services, each once; returns them without the slash at their end."""
     urls = [url.strip(" ").rstrip("/") for url in value.split(",")]
     if len(urls) <= MOST_UPSTREAMS and all(map(_is_plain_url, urls)):
