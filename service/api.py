@@ -18,7 +18,8 @@ def hello() -> Response:
     """Say which pod answers, as text; to a browser as a page that goes on asking."""
     pod = identity.current().pod
     if page.wanted():
-        response = page.render(identity.current())
+        config = current_app.extensions["config"]
+        response = page.render(identity.current(), has_upstreams=bool(config.upstreams))
     else:
         response = Response(f"Hello from container {pod}!\n", mimetype="text/plain")
     response.headers["Vary"] = "Accept"

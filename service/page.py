@@ -17,13 +17,17 @@ def wanted() -> bool:
     return preferred == "text/html"
 
 
-def render(identity: Identity) -> Response:
+def render(identity: Identity, has_upstreams: bool) -> Response:
     """Return the page, which shows one identity by itself and all others with its script.
+
+    Where there are upstreams it shows the chain, too.
 
     Script and style are part of it: in a rollout the next request may reach another version.
     """
     nonce = secrets.token_urlsafe(16)  # for one response; service/middleware.py forbids caching
-    response = Response(render_template("page.html", me=identity, nonce=nonce))
+    response = Response(
+        render_template("page.html", me=identity, nonce=nonce, has_upstreams=has_upstreams)
+    )
     response.content_security_policy = policy(nonce)
     response.headers["Referrer-Policy"] = "no-referrer"
     return response

@@ -8,6 +8,8 @@ const ALONE = 20; // answers from one pod before the page wonders; of two pods i
 const PATIENCE = 12; // a tile goes after this many answers for each tile, none from its pod: e^-12
 const DRAINED = 3000; // milliseconds without an answer after which a draining pod has gone
 const COLOURS = 4;
+const CHAIN_EVERY = 2000; // milliseconds between two looks, each of which costs every service in it
+const CHAIN_TIMEOUT = 30000; // milliseconds: GRACEFUL_TIMEOUT, the most that a request may take
 
 const byId = (id) => document.getElementById(id);
 const counts = {answered: 0, shed: 0, failed: 0};
@@ -113,9 +115,43 @@ async function go() {
   setTimeout(go, EVERY);
 }
 
+function failed(hop) {
+  return hop.outcome !== "ok" || hop.status >= 400;
+}
+
+function branch(hop) {
+  const item = document.createElement("li");
+  const line = document.createElement("p");
+  const who = hop.upstream ? `${hop.upstream}: ${hop.pod ?? "no pod"}` : hop.pod;
+  const how = hop.outcome === "ok" ? hop.status : `${hop.status} (${hop.outcome})`;
+  line.textContent = `${who}, ${how}, ${(1000 * hop.seconds).toFixed(0)} ms`;
+  line.classList.toggle("failed", failed(hop));
+  item.append(line);
+  if (hop.upstreams.length) {
+    const list = document.createElement("ul");
+    list.append(...hop.upstreams.map(branch));
+    item.append(list);
+  }
+  return item;
+}
+
+async function followChain() {
+  if (!paused && !document.hidden) {
+    try {
+      const signal = AbortSignal.timeout(CHAIN_TIMEOUT);
+      const response = await fetch("api/chain", {cache: "no-store", signal});
+      if (response.ok) byId("chain").replaceChildren(branch(await response.json()));
+    } catch {
+      // Whether this service answers at all, the counts above say.
+    }
+  }
+  setTimeout(followChain, CHAIN_EVERY);
+}
+
 byId("pause").addEventListener("click", () => {
   paused = !paused;
   byId("pause").textContent = paused ? "Continue" : "Pause";
 });
 byId("live").hidden = false;
 go();
+if (byId("chain")) followChain();

@@ -83,6 +83,27 @@ def test_rollout(page):
             assert line in log
 
 
+def test_chain(page):
+    """Who answers at every hop, and who does not."""
+    with pod("c") as last, pod("b", UPSTREAMS=url(last)) as middle:
+        with pod("a", UPSTREAMS=f"{url(middle)},http://127.0.0.1:1") as first:
+            show(page, url(first))
+            eventually(lambda: "c, 200" in page.text("#chain"))
+
+            lines = page.text("#chain").splitlines()
+            assert [line.rpartition(",")[0] for line in lines] == [
+                "a, 200",
+                f"127.0.0.1:{middle.port}: b, 200",
+                f"127.0.0.1:{last.port}: c, 200",
+                "127.0.0.1:1: no pod, 502 (connect)",
+            ]
+            assert page.console() == []
+
+
+def url(server):
+    return f"http://127.0.0.1:{server.port}"
+
+
 def test_a_killed_pod_goes_too(page):
     with pod("a") as a, pod("b") as b, Balancer(a.port, b.port) as balancer:
         show(page, balancer.url)

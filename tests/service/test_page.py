@@ -72,3 +72,10 @@ def test_names_are_text(config):
 
     assert "<script>alert" not in page
     assert "<img" not in page
+
+
+def test_the_chain_is_there_with_upstreams_alone(config, client):
+    chained = create_app(replace(config, upstreams="http://hellopod-b")).test_client()
+
+    assert '<ul id="chain"' in chained.get("/", headers=BROWSER).text
+    assert '<ul id="chain"' not in client.get("/", headers=BROWSER).text
