@@ -2,16 +2,24 @@
 
 import socket
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeAlias
 
 Address: TypeAlias = tuple[int, int, int, Any]  # family, type, protocol and what connect() takes
 
 
+def look_up(host: str, port: int, flags: int = 0) -> list[Address]:
+    """Return the addresses of a host; raises gaierror."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    return [(family, kind, protocol, address) for family, kind, protocol, _, address in found]
+
+
 class Names:
     """Looks each name up once at a time, however many wait for it, so that threads stay few."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_up: Callable[[str, int], list[Address]] = look_up) -> None:
+        self._look_up = look_up
         self._lookups: dict[tuple[str, int], Future[list[Address]]] = {}
         self._lock = threading.Lock()
 
@@ -37,7 +45,7 @@ class Names:
 
     def _run(self, host: str, port: int, found: "Future[list[Address]]") -> None:
         try:
-            addresses = look_up(host, port)
+            addresses = self._look_up(host, port)
         except (OSError, UnicodeError) as error:
             failure: Exception | None = OSError(str(error))
         else:
@@ -48,9 +56,3 @@ class Names:
             found.set_exception(failure)
         else:
             found.set_result(addresses)
-
-
-def look_up(host: str, port: int, flags: int = 0) -> list[Address]:
-    """Return the addresses of a host; raises gaierror."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-    return [(family, kind, protocol, address) for family, kind, protocol, _, address in found]

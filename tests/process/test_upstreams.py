@@ -140,3 +140,16 @@ def test_rollout_of_the_upstream_loses_nothing():
 
     assert [failure for failure in found if failure[0] != 200] == []
     assert {hop["pod"] for _, (hop,) in found} == {"b-0", "b-1"}
+
+
+def test_upstreams_learn_that_the_pod_sheds():
+    """gunicorn's hook tells them; retries stop then (tests/service/test_upstream.py)."""
+    code = (
+        "from types import SimpleNamespace\n"
+        "from service import create_app, gunicorn_conf\n"
+        "app = create_app()\n"
+        "worker = SimpleNamespace(wsgi=app, is_pressed=lambda: True)\n"
+        "gunicorn_conf.post_worker_init(worker)\n"
+        "assert not app.extensions['upstreams'].calling.may_retry()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)

@@ -148,6 +148,11 @@ HOSTILE = {
         502,
     ),
     "a gigabyte": (a_gigabyte, "too_large", 502),
+    "a gigabyte, it says": (
+        saying(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % 2**30),
+        "too_large",
+        502,
+    ),
     "without an end": (an_endless_one, "too_large", 502),
     "a bomb": (a_bomb, "too_large", 502),
     "500": (saying(b"HTTP/1.1 500 A\r\nContent-Length: 6\r\n\r\ngeheim"), "error", 502),
@@ -298,7 +303,7 @@ def test_connection_closed_at_rest():
 
 @pytest.mark.parametrize("end", [lambda sock: None, reset], ids=["closed", "reset"])
 def test_connection_closed_with_the_next_request_on_its_way(end):
-    """It is asked for once more, over a new connection; not what must not be repeated."""
+    """It is asked for once more, over a new connection."""
 
     def answer(sock, head, number):
         if sock in answered:
@@ -313,7 +318,14 @@ def test_connection_closed_with_the_next_request_on_its_way(end):
         app = app_for(other.url)
         assert [ask(app, other.url).body for _ in range(3)] == [b"hi"] * 3
         assert value(app, "retries_total", other.url) == 0
+
+
+def test_what_must_not_be_repeated_gets_a_new_connection():
+    with HostileUpstream(saying(OK)) as other:
+        app = app_for(other.url)
         assert [ask(app, other.url, "POST").body for _ in range(3)] == [b"hi"] * 3
+
+    assert (len(other.heads), other.connections) == (3, 3)
 
 
 def test_broken_upstream_is_not_asked_twice_for_each_call():
