@@ -58,13 +58,25 @@ class Rendering:
 
     @cached_property
     def settings(self):
+        """What the container's variables mean, those of its ConfigMaps too."""
+        given = {}
+        for source in self.container.get("envFrom", []):
+            name = source["configMapRef"]["name"]
+            [found] = [item for item in self.objects if item["metadata"]["name"] == name]
+            given |= found["data"]
         env = self.container["env"]
-        return Config.from_env({e["name"]: e["value"] for e in env if "value" in e})
+        return Config.from_env(given | {e["name"]: e["value"] for e in env if "value" in e})
 
 
 @cache
 def render(place):
     return Rendering(place)
+
+
+def included(place):
+    """Return the names of the components that a kustomization of the repository has."""
+    content = yaml.safe_load((ROOT / place / "kustomization.yaml").read_text())
+    return {Path(component).name for component in content.get("components", [])}
 
 
 def overlay(folder, place, *components, **fields):
@@ -73,9 +85,11 @@ def overlay(folder, place, *components, **fields):
     def relative(path):
         return os.path.relpath(ROOT / path, folder)
 
+    # kustomize refuses objects that are there already.
+    added = [name for name in components if name not in included(place)]
     content = {
         "resources": [relative(place)],
-        "components": [relative(f"k8s/components/{name}") for name in components],
+        "components": [relative(f"k8s/components/{name}") for name in added],
         **fields,
     }
     (folder / "kustomization.yaml").write_text(json.dumps(content))

@@ -26,7 +26,10 @@ def test_one_name_and_namespace(rendering):
 
     assert ("Namespace" in rendering.kinds) is not bare
     for item in rendering.objects:
-        assert item["metadata"]["name"] == "hellopod"
+        if item["kind"] in ("ConfigMap", "NetworkPolicy"):  # of which there may be more than one
+            assert item["metadata"]["name"].startswith("hellopod-")
+        else:
+            assert item["metadata"]["name"] == "hellopod"
         if item["kind"] == "Namespace":
             assert item["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
         else:
@@ -60,13 +63,18 @@ def test_restricted(rendering):
     assert pod["enableServiceLinks"] is False
     assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"])
     resources = container["resources"]
-    assert resources["limits"].keys() == {"memory"}
-    assert resources["requests"].keys() == {"cpu", "memory"}
-    assert mebibytes(resources["requests"]) <= mebibytes(resources["limits"]) <= 512
+    assert resources["limits"].keys() == {"memory", "ephemeral-storage"}
+    assert resources["requests"].keys() == {"cpu", "memory", "ephemeral-storage"}
+    for name in resources["limits"]:
+        wanted, most = (mebibytes(resources[of][name]) for of in ("requests", "limits"))
+        assert wanted <= most <= 512
+    volumes = sum(mebibytes(volume["emptyDir"]["sizeLimit"]) for volume in pod["volumes"])
+    # The kubelet counts the logs too: five files of 10 MiB and one that it is about to rotate.
+    assert mebibytes(resources["limits"]["ephemeral-storage"]) >= volumes + 60
 
 
-def mebibytes(resources):
-    return int(resources["memory"].removesuffix("Mi"))
+def mebibytes(amount):
+    return int(amount.removesuffix("Mi"))
 
 
 def test_no_token(rendering):
