@@ -130,7 +130,7 @@ def tutorial(cluster: Cluster) -> Deployed:
     place = replace(cluster, namespace="tutorial")
     place.kubectl("create", "namespace", place.namespace, namespace=None)
     place.kubectl("apply", "--filename", TUTORIAL)
-    app = App(place.client(), place.namespace, name="tutorial")
+    app = App(place.client(), place.namespace, name="tutorial", label="app.kubernetes.io/name")
     settle(app)
     return Deployed(app, place)
 

@@ -17,7 +17,13 @@ class App:
     api: client.ApiClient
     namespace: str
     least: int = 2  # pods that there must be
-    name: str = NAME  # of the Deployment, of the Service, and in the pods' label
+    name: str = NAME  # of the Deployment, of the Service, and in the pods' label:
+    label: str = "app.kubernetes.io/instance"
+
+    @property
+    def selector(self) -> str:
+        """Return what finds its pods."""
+        return f"{self.label}={self.name}"
 
     def deployment(self) -> client.V1Deployment:
         """Return the Deployment."""
@@ -27,8 +33,7 @@ class App:
     def pods(self) -> dict[str, client.V1Pod]:
         """Return all its pods by name, those too that are starting or on their way out."""
         core = client.CoreV1Api(self.api)
-        selector = f"app.kubernetes.io/name={self.name}"
-        pods = core.list_namespaced_pod(self.namespace, label_selector=selector, **SOON)
+        pods = core.list_namespaced_pod(self.namespace, label_selector=self.selector, **SOON)
         return {pod.metadata.name: pod for pod in pods.items}
 
     def ready(self) -> dict[str, client.V1Pod]:

@@ -28,7 +28,9 @@ def sort(items: list[pytest.Item]) -> None:
     that of `make up`, which has a cluster of its own.
     """
     variants = dict.fromkeys(VARIANTS, 2)
-    observed = dict.fromkeys(("test_scraping", "test_alerts", "test_autoscaling"), 3)
+    observed = dict.fromkeys(
+        ("test_scraping", "test_alerts", "test_instances", "test_autoscaling"), 3
+    )
     last = {"test_delete": 4, "test_skaffold": 5, "test_dev": 6, "test_up": 7}
     place = {SMOKE: 0, **variants, **observed, **last}
     items.sort(key=lambda item: place.get(item.path.stem, 1))

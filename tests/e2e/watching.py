@@ -67,7 +67,7 @@ def watched(app: App, cluster: Cluster) -> Iterator[PodWatch]:
     over = threading.Event()
     core = client.CoreV1Api(cluster.client())  # of its own: an ApiClient is not for two threads
     place = (core.list_namespaced_pod, app.namespace)
-    selector = {"label_selector": f"app.kubernetes.io/name={app.name}"}
+    selector = {"label_selector": app.selector}
     before = core.list_namespaced_pod(app.namespace, **selector, **SOON)
     for pod in before.items:
         seen.see("ADDED", pod)

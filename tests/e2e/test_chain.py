@@ -1,0 +1,218 @@
+"""k8s/overlays/chain: three instances that call each other; policies let just that pass."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import urllib3
+from kubernetes import client
+
+from .app import NAME, SOON, App
+from .cluster import Cluster
+from .generator import Generator
+from .instance import KINDS
+from .kustomization import ROOT, reference, write
+from .neighbours import Answer, Place, Target, pod_like
+from .waiting import eventually
+from .watching import watched
+
+HOPS = ("front", "middle", "back")
+COLLECTOR, PORT = "otlp-collector", 4318
+STREAMS = [
+    {"rate": 5, "requests": [["GET", "/api/chain?strict"]], "pool": 10},
+    {"rate": 5, "requests": [["POST", "/api/chain?strict"]]},
+]
+# Takes spans as OTLP/HTTP has them, and prints those of requests and of calls, one a line.
+COLLECT = """
+import http.server, json
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            found = {each.key: each.value.string_value for each in resource.resource.attributes}
+            for scope in resource.scope_spans:
+                for span in scope.spans:
+                    seen = {"pod": found.get("k8s.pod.name"), "trace": span.trace_id.hex()}
+                    seen |= {"span": span.span_id.hex(), "parent": span.parent_span_id.hex()}
+                    print(json.dumps(seen), flush=True)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+http.server.ThreadingHTTPServer(("", 4318), Handler).serve_forever()
+"""
+HAS_SDK = "import opentelemetry.sdk, opentelemetry.proto"
+
+
+@pytest.fixture(scope="module")
+def collector(app: App, cluster: Cluster) -> Iterator[str]:
+    """Give the address of a pod that takes spans, if the image has what sends them."""
+    pod = min(app.ready())
+    if cluster.kubectl("exec", pod, "--", "python", "-c", HAS_SDK, check=False).returncode:
+        yield ""
+        return
+    core = client.CoreV1Api(app.api)
+    metadata = client.V1ObjectMeta(name=COLLECTOR, labels={"app.kubernetes.io/name": COLLECTOR})
+    taker = pod_like(app, metadata, "python", "-c", COLLECT)
+    core.create_namespaced_pod(app.namespace, taker, **SOON)
+
+    def collector_runs() -> str:
+        status = core.read_namespaced_pod(COLLECTOR, app.namespace, **SOON).status
+        assert status.phase == "Running"
+        return f"http://{status.pod_ip}:{PORT}"
+
+    try:
+        yield eventually(collector_runs, seconds=60)
+    finally:
+        cluster.kubectl("delete", "pod", COLLECTOR, "--wait=false")
+
+
+def spans_to(name: str) -> dict:
+    """Return a policy that lets the spans of every instance out."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "podSelector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
+            "policyTypes": ["Egress"],
+            "egress": [
+                {
+                    "to": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": COLLECTOR}}}],
+                    "ports": [{"port": PORT}],
+                }
+            ],
+        },
+    }
+
+
+def overlay(app: App, cluster: Cluster, folder: Path, endpoint: str) -> None:
+    """Write the overlay for the suite's namespace and image, with two pods of each."""
+    image = app.deployment().spec.template.spec.containers[0].image
+    variable = {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": endpoint}
+    env = [{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": variable}]
+    bounds = [{"op": "replace", "path": "/spec/maxReplicas", "value": 2}]
+    (folder / "spans.yaml").write_text(json.dumps(spans_to("spans")))
+    write(
+        folder,
+        [ROOT / "k8s/overlays/chain", folder / "spans.yaml"],
+        namespace=cluster.namespace,
+        images=[{"name": NAME, **reference(image)}],
+        patches=[
+            {"patch": json.dumps(env), "target": {"kind": "Deployment"}},
+            {"patch": json.dumps(bounds), "target": {"kind": "HorizontalPodAutoscaler"}},
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def chain(
+    app: App, cluster: Cluster, collector: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, App]]:
+    """Deploy the three; give each by its prefix."""
+    folder = tmp_path_factory.mktemp("chain")
+    overlay(app, cluster, folder, collector)
+    apps = {hop: App(app.api, app.namespace, name=f"{hop}-{NAME}") for hop in HOPS}
+    try:
+        cluster.kubectl("apply", "-k", folder, namespace=None)
+        for hop in apps.values():
+            eventually(hop.settled, seconds=180)
+        yield apps
+    finally:
+        instances = ",".join(hop.name for hop in apps.values())
+        selector = ("--selector", f"app.kubernetes.io/instance in ({instances})")
+        cluster.kubectl("delete", KINDS, *selector, "--wait=false")
+        cluster.kubectl("delete", "networkpolicy/spans", "--ignore-not-found")
+
+
+def ask(proxy: str, trace: str = "") -> dict:
+    """Return what the first instance says of the whole way."""
+    headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"} if trace else {}
+    url = f"{proxy}/front-{NAME}:80/proxy/api/chain"
+    answer = urllib3.request("GET", url, headers=headers, retries=False, timeout=30)
+    assert answer.status == 200, answer.data
+    return answer.json()
+
+
+def pods_along(tree: dict) -> list[str]:
+    """Return who answered, from the first hop to the last."""
+    [*below] = tree["upstreams"]
+    assert tree["status"] == 200, tree
+    return [tree["pod"], *(pod for hop in below for pod in pods_along(hop))]
+
+
+def test_one_answer_shows_the_whole_way(chain: dict[str, App], proxy: str) -> None:
+    def policies_let_the_chain_through() -> list[str]:
+        return pods_along(ask(proxy))
+
+    found = eventually(policies_let_the_chain_through, seconds=60, also=(TypeError, KeyError))
+
+    assert len(found) == len(HOPS)
+    for pod, hop in zip(found, HOPS, strict=True):
+        assert pod in chain[hop].pods()
+
+
+def test_one_trace_has_every_hop(
+    chain: dict[str, App], cluster: Cluster, collector: str, proxy: str
+) -> None:
+    if not collector:
+        pytest.skip("the image has no OpenTelemetry: docs/tracing.md says how to build one")
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    along = pods_along(ask(proxy, trace))
+
+    def spans_of_all_hops() -> list[dict]:
+        lines = cluster.kubectl("logs", COLLECTOR).stdout.splitlines()
+        spans = [span for span in map(json.loads, lines) if span["trace"] == trace]
+        assert {span["pod"] for span in spans} == set(along)
+        return spans
+
+    spans = {span["span"]: span for span in eventually(spans_of_all_hops, seconds=30)}
+    # From each span of the last hop the parents lead through the middle one to the first.
+    for span in spans.values():
+        if span["pod"] == along[-1]:
+            way = [span["pod"]]
+            while span := spans.get(span["parent"]):
+                way += [span["pod"]] if span["pod"] != way[-1] else []
+            assert way == along[::-1]
+
+
+def test_policies_let_nothing_else_through(chain: dict[str, App], cluster: Cluster) -> None:
+    places = {
+        hop: Place(cluster, cluster.namespace, min(app.ready())) for hop, app in chain.items()
+    }
+    addresses = {hop: min(app.ready().items())[1].status.pod_ip for hop, app in chain.items()}
+    for hop, place in places.items():
+        others = [other for other in HOPS if other != hop]
+        targets: dict[str, Target] = {other: (addresses[other], 8000, "/") for other in others}
+        targets |= {f"{other} metrics": (addresses[other], 9000, "/metrics") for other in others}
+        answers: dict[str, Answer] = place.ask(targets)
+        callee = HOPS[HOPS.index(hop) + 1] if hop != HOPS[-1] else None
+        assert {name for name, answer in answers.items() if answer} == {callee} - {None}, hop
+
+
+def test_a_rollout_in_the_middle_loses_nothing(chain: dict[str, App], cluster: Cluster) -> None:
+    front, middle = chain["front"], chain["middle"]
+    before, others = set(middle.pods()), set(front.pods())
+
+    def middle_is_replaced() -> None:
+        middle.settled()
+        assert not before & set(middle.pods())
+
+    with (
+        watched(front, cluster) as seen,
+        Generator(front, cluster, "chain-load").running(
+            front.address(), 80, streams=STREAMS
+        ) as load,
+    ):
+        cluster.kubectl("rollout", "restart", f"deployment/{middle.name}")
+        eventually(middle_is_replaced, seconds=120)
+
+    load.assert_on_time()
+    assert load.sent and not load.failures, load.examples
+    assert set(front.pods()) == others and not seen.deleted
