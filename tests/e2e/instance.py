@@ -13,6 +13,8 @@ from .kustomization import ROOT, reference, relative, write
 from .waiting import eventually
 
 KINDS = "deployments,services,hpa,pdb,serviceaccounts,configmaps,secrets,ingresses,networkpolicies"
+# So that more than one copy fits on a node with two CPUs, beside Prometheus and a load.
+LITTLE = {"requests": {"cpu": "20m", "memory": "64Mi"}}
 
 
 def container(**fields: Any) -> dict[str, Any]:
@@ -73,7 +75,7 @@ class Instance:
     def remove(self) -> None:
         """Remove what has its label; the namespace is somebody else's."""
         selector = ("--selector", self.app.selector)
-        self.cluster.kubectl("delete", KINDS, *selector, "--wait=false")
+        self.cluster.kubectl("delete", KINDS, *selector, "--wait=false", seconds=180)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from . import variant
 from .app import SOON, App
 from .cluster import Cluster
 from .generator import Generator
-from .instance import Instance, deployed, pods
+from .instance import LITTLE, Instance, container, deployed, pods
 from .prometheus import Prometheus
 from .waiting import eventually
 from .watching import watched
@@ -30,7 +30,8 @@ def blue(app: App, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -
     variant.deploy(app, cluster, tmp_path_factory.mktemp("variant"), here)
     image = app.deployment().spec.template.spec.containers[0].image
     folder = tmp_path_factory.mktemp("blue")
-    copy = Instance(cluster, image, folder, "blue", components=COMPONENTS, patches=[pods(2)])
+    patches = [pods(2), container(resources=LITTLE)]
+    copy = Instance(cluster, image, folder, "blue", components=COMPONENTS, patches=patches)
     token = {"name": "hellopod-chaos", "literals": ["token=the-token-of-blue"]}
     with deployed(copy, secretGenerator=[token]) as found:
         yield found

@@ -10,7 +10,7 @@ from kubernetes import client
 from . import inside
 from .app import SOON, App
 from .cluster import Cluster
-from .instance import Instance, deployed, deployment, pods
+from .instance import LITTLE, Instance, container, deployed, deployment, pods
 from .neighbours import namespace
 from .waiting import eventually
 
@@ -52,7 +52,7 @@ def copy(app: App, theirs: Cluster, directory, *components: str) -> Instance:
     """Return a copy whose user is what OpenShift's admission would have put in."""
     image = app.deployment().spec.template.spec.containers[0].image
     user = {"securityContext": {"runAsUser": USER, "fsGroup": USER}}
-    patches = [pods(2), deployment(user)]
+    patches = [pods(2), deployment(user), container(resources=LITTLE)]
     return Instance(theirs, image, directory, "own", components=components, patches=patches)
 
 

@@ -7,12 +7,9 @@ import pytest
 from .app import App
 from .cluster import Cluster
 from .commands import CommandFailed
-from .instance import Instance, container, deployed, pods
+from .instance import LITTLE, Instance, container, deployed, pods
 from .test_deploy import name_of_failed
 from .waiting import eventually
-
-# So that it fits beside everything else on a node with two CPUs.
-SMALL = {"requests": {"cpu": "50m", "memory": "64Mi"}}
 
 
 def settings(**literals: str) -> list[dict]:
@@ -25,7 +22,7 @@ def settings(**literals: str) -> list[dict]:
 def production(app: App, cluster: Cluster, tmp_path) -> Instance:
     """Give the overlay, under another name and with less to ask for."""
     image = app.deployment().spec.template.spec.containers[0].image
-    patches = [pods(2), container(resources=SMALL)]
+    patches = [pods(2), container(resources=LITTLE)]
     return Instance(cluster, image, tmp_path, "set", "k8s/overlays/production", patches=patches)
 
 
