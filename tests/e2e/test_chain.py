@@ -166,7 +166,7 @@ def test_one_trace_has_every_hop(
     chain: dict[str, App], cluster: Cluster, collector: str, proxy: str
 ) -> None:
     if not collector:
-        pytest.skip("the image has no OpenTelemetry: docs/tracing.md says how to build one")
+        pytest.skip("the image has no OpenTelemetry: docs/observability.md says how to build one")
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     along = pods_along(ask(proxy, trace))
 
