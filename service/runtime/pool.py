@@ -118,7 +118,7 @@ class Pool:
         except BaseException as error:  # SystemExit too: no request may end the worker
             response.keep = False
             answered = self._fail(client, request, environ, error) or response
-        if not connection.is_whole:  # the app may read the rest of it as it closes
+        if not (client.is_done or connection.is_whole):  # the app may yet read the rest of it
             result = self._close(result)
         self.hand_back(client, response.keep)
         ended = time.monotonic()
