@@ -61,6 +61,14 @@ def test_grace_period_fits_the_settings(rendering):
     assert rendering.pod["terminationGracePeriodSeconds"] >= needed
 
 
+def test_a_lost_dns_packet_costs_less_than_a_request(rendering):
+    """Two questions from one port lose one to connection tracking; the resolver waits for 5 s."""
+    options = {each["name"]: each.get("value") for each in rendering.pod["dnsConfig"]["options"]}
+
+    assert "single-request-reopen" in options
+    assert 0 < int(options["timeout"]) <= rendering.settings.request_timeout / 3
+
+
 def test_connections_outlive_those_of_the_proxy_in_front(rendering):
     """Or it sends a request on one that is just being closed. nginx and most load balancers keep
     an idle connection for 60 s."""
