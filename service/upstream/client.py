@@ -105,7 +105,10 @@ class Upstream:
                     fresh = True
                     continue
                 pause = retries.pause(retry)
-                if not (idempotent and broke.retryable and self._may_retry(call, retry, pause)):
+                # Without a connection nothing was sent, so any method may be tried again
+                # (RFC 9110 section 9.2.2).
+                repeatable = broke.retryable and (idempotent or broke.outcome == "connect")
+                if not (repeatable and self._may_retry(call, retry, pause)):
                     raise UpstreamFailed(self.name, broke.outcome, broke.how) from broke
                 retry += 1
                 self._calling.metrics.retries.labels(self.name).inc()

@@ -77,11 +77,8 @@ class Dialling:
     has_answered = False
 
     def _new_conn(self: Any) -> socket.socket:
-        attempt = ATTEMPT.get()
-        until = min(attempt.deadline, time.monotonic() + CONNECT)
         try:
-            addresses = NAMES.addresses(self.host, self.port, attempt.left())
-            return dial(addresses, until)
+            return connect(NAMES, self.host, self.port)
         except OSError as error:
             raise NewConnectionError(self, str(error)) from error
 
@@ -110,6 +107,16 @@ class PlainConnection(Dialling, HTTPConnection):
 
 class TlsConnection(Dialling, HTTPSConnection):
     """To an https:// URL."""
+
+
+def connect(names: Names, host: str, port: int, seconds: float = CONNECT) -> socket.socket:
+    """Connect to a host; `seconds` are those of the connection, after its name is looked up.
+
+    Raises OSError, of which TimeoutError is one.
+    """
+    attempt = ATTEMPT.get()
+    addresses = names.addresses(host, port, attempt.left())
+    return dial(addresses, min(attempt.deadline, time.monotonic() + seconds))
 
 
 def dial(addresses: list[Address], until: float) -> socket.socket:

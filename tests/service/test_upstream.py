@@ -10,7 +10,9 @@ from service import create_app, upstream
 from service.config import Config
 from service.state import Stage
 from service.upstream import UpstreamFailed
+from service.upstream.names import Names
 from service.upstream.retries import RetryBudget
+from service.upstream.sockets import ATTEMPT, Attempt, connect
 from tests.runtime.raw import eventually
 from tests.service.hostile_upstream import OK, HostileUpstream, header, reset, saying
 
@@ -204,22 +206,50 @@ def test_no_such_name():
     assert outcome_of(app, "http://nowhere.invalid") in ("connect", "timeout")
 
 
-def test_nobody_accepts():
-    """The kernel drops what does not fit into a full backlog, as a firewall drops packets."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        port = full.getsockname()[1]
+@pytest.fixture
+def full():
+    """Give the port of a full backlog: the kernel drops what does not fit, as a firewall does."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        port = server.getsockname()[1]
         fillers = []
         for _ in range(4):
             filler = socket.socket()
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.1", port))
             fillers.append(filler)
-        url = f"http://127.0.0.1:{port}"
-        began = time.monotonic()
-        assert outcome_of(app_for(url), url) == "timeout"
-        assert BUDGET <= time.monotonic() - began < SOON
+        yield port
         for filler in fillers:
             filler.close()
+
+
+def test_nobody_accepts(full):
+    url = f"http://127.0.0.1:{full}"
+    began = time.monotonic()
+
+    assert outcome_of(app_for(url), url) == "timeout"
+
+    assert BUDGET <= time.monotonic() - began < SOON
+
+
+class SlowNames(Names):
+    """Looks up names as a resolver does after a lost packet; knows when it was done."""
+
+    def addresses(self, host, port, seconds):
+        time.sleep(0.3)
+        self.done = time.monotonic()
+        return super().addresses(host, port, seconds)
+
+
+def test_slow_name_takes_nothing_from_the_connection(full):
+    names = SlowNames()
+    before = ATTEMPT.set(Attempt(time.monotonic() + 60))
+    try:
+        with pytest.raises(TimeoutError):
+            connect(names, "127.0.0.1", full, seconds=0.2)
+    finally:
+        ATTEMPT.reset(before)
+
+    assert time.monotonic() - names.done >= 0.19
 
 
 def test_no_tls():
@@ -412,6 +442,16 @@ def test_what_is_not_idempotent_is_not_repeated(flaky, method):
 
     assert outcome_of(app, flaky.url, method) == "broken"
     assert len(flaky.heads) == 21
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_what_was_never_sent_may_be_sent_again(flaky, method):
+    app = app_for(flaky.url)
+    primed(app, flaky.url)
+    flaky.server.shutdown(socket.SHUT_RDWR)  # refuses connections from now on
+
+    assert outcome_of(app, flaky.url, method) == "connect"
+    assert value(app, "retries_total", flaky.url) == 2
 
 
 @pytest.mark.parametrize("data", [b"H", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"])
