@@ -125,7 +125,7 @@ def listening(name: str, port: int, backlog: int) -> socket.socket:
     try:
         return listeners.listen(port, backlog)
     except OSError as problem:
-        sys.exit(f"hellopod: {name}={port} is not allowed: {problem.strerror}")
+        sys.exit(f"hellopod: {name}={port} is not allowed: {os.strerror(problem.errno or 0)}")
 
 
 def on_starting(server: Any) -> None:

@@ -3,8 +3,8 @@
 import pytest
 from selenium_axe_python import Axe
 
-from tests.browser.balancer import Balancer
 from tests.e2e.browser import chromium
+from tests.process.balancer import Balancer
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import eventually
 

@@ -3,14 +3,14 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from contextlib import ExitStack, contextmanager
 
-from tests.runtime.gunicorn_process import OURS, REPOSITORY, Gunicorn
+from tests.process.balancer import Balancer
+from tests.runtime.gunicorn_process import REPOSITORY, Gunicorn
 from tests.runtime.raw import eventually, get
 from tests.service.hostile_upstream import HostileUpstream
 
@@ -100,26 +100,13 @@ def test_retries_of_a_failing_upstream_add_a_tenth_at_most():
     assert len(failing.heads) <= 1.1 * calls
 
 
-class Sharing(Gunicorn):
-    """Listens on a port beside others."""
-
-    def __init__(self, port, name):
-        settings = {"PORT": str(port), "POD_NAME": name, "DRAIN_SECONDS": "1"}
-        super().__init__(*OURS, "--reuse-port", **settings)
-
-    def _learn(self):
-        self.management = int(self.wait_for(r"Management port listening at: http://[0-9.]+:(\d+)"))
-        self.wait_for("Booting worker")
-        eventually(lambda: get(self.management, "/readyz")[0] == 200)
-
-
 def test_rollout_of_the_upstream_loses_nothing():
-    """One replaces the other on its port, under load."""
-    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as free, ExitStack() as pods:
-        port = free.getsockname()[1]
-        free.close()
-        old = pods.enter_context(Sharing(port, "b-0"))
-        caller = pods.enter_context(Gunicorn(UPSTREAMS=f"http://127.0.0.1:{port}"))
+    """One replaces the other behind its Service, under load."""
+    settings = {"DRAIN_SECONDS": "1"}
+    with ExitStack() as pods:
+        old = pods.enter_context(Gunicorn(POD_NAME="b-0", **settings))
+        service = pods.enter_context(Balancer(old.port))
+        caller = pods.enter_context(Gunicorn(UPSTREAMS=service.url.rstrip("/")))
         found, over = [], threading.Event()
 
         def keep_asking():
@@ -130,7 +117,9 @@ def test_rollout_of_the_upstream_loses_nothing():
         clients = [threading.Thread(target=keep_asking) for _ in range(4)]
         for client in clients:
             client.start()
-        pods.enter_context(Sharing(port, "b-1"))
+        new = pods.enter_context(Gunicorn(POD_NAME="b-1", **settings))
+        eventually(lambda: get(new.management, "/readyz")[0] == 200)
+        service.backends[:] = [new.port]
         assert old.stop() == 0
         time.sleep(0.5)
         over.set()

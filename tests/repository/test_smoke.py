@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.balancer import Balancer
 from tests.e2e.prerequisites import missing
+from tests.process.balancer import Balancer
 from tests.runtime.gunicorn_process import Gunicorn
 
 REPOSITORY = Path(__file__).parents[2]
