@@ -13,7 +13,7 @@ from .app import NAME, SOON, App
 from .cluster import Cluster
 from .generator import Generator
 from .instance import KINDS, LITTLE
-from .kustomization import ROOT, reference, write
+from .kustomization import ROOT, build, reference, write
 from .neighbours import Place, Target, pod_like
 from .test_network_policy import DEADLINE, NOTICED, restart_daemons
 from .waiting import eventually
@@ -53,15 +53,29 @@ HAS_SDK = "import opentelemetry.sdk, opentelemetry.proto"
 
 
 @pytest.fixture(scope="module")
-def collector(app: App, cluster: Cluster) -> Iterator[str]:
+def image(app: App, cluster: Cluster, pytestconfig: pytest.Config) -> str:
+    """Give an image that sends spans, or the one that was given or cannot be loaded."""
+    deployed = app.deployment().spec.template.spec.containers[0].image
+    if pytestconfig.getoption("image") or not cluster.kind_name:
+        return str(deployed)
+    traced = f"{NAME}:traced"
+    build(traced, requirements="requirements-otel.txt")
+    cluster.load(traced)
+    return traced
+
+
+@pytest.fixture(scope="module")
+def collector(app: App, cluster: Cluster, image: str) -> Iterator[str]:
     """Give the address of a pod that takes spans, if the image has what sends them."""
-    pod = min(app.ready())
-    if cluster.kubectl("exec", pod, "--", "python", "-c", HAS_SDK, check=False).returncode:
+    deployed = app.deployment().spec.template.spec.containers[0].image
+    look = ("exec", min(app.ready()), "--", "python", "-c", HAS_SDK)
+    if image == deployed and cluster.kubectl(*look, check=False).returncode:
         yield ""
         return
     core = client.CoreV1Api(app.api)
     metadata = client.V1ObjectMeta(name=COLLECTOR, labels={"app.kubernetes.io/name": COLLECTOR})
     taker = pod_like(app, metadata, "python", "-c", COLLECT)
+    taker.spec.containers[0].image = image
     core.create_namespaced_pod(app.namespace, taker, **SOON)
 
     def collector_runs() -> str:
@@ -94,9 +108,8 @@ def spans_to(name: str) -> dict:
     }
 
 
-def overlay(app: App, cluster: Cluster, folder: Path, endpoint: str) -> None:
-    """Write the overlay for the suite's namespace and image, with two pods of each."""
-    image = app.deployment().spec.template.spec.containers[0].image
+def overlay(cluster: Cluster, image: str, folder: Path, endpoint: str) -> None:
+    """Write the overlay for the suite's namespace and an image, with two pods of each."""
     variable = {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": endpoint}
     change = [{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": variable}]
     requests = {"path": "/spec/template/spec/containers/0/resources/requests"}
@@ -117,11 +130,15 @@ def overlay(app: App, cluster: Cluster, folder: Path, endpoint: str) -> None:
 
 @pytest.fixture(scope="module")
 def chain(
-    app: App, cluster: Cluster, collector: str, tmp_path_factory: pytest.TempPathFactory
+    app: App,
+    cluster: Cluster,
+    image: str,
+    collector: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, App]]:
     """Deploy the three; give each by its prefix."""
     folder = tmp_path_factory.mktemp("chain")
-    overlay(app, cluster, folder, collector)
+    overlay(cluster, image, folder, collector)
     apps = {hop: App(app.api, app.namespace, name=f"{hop}-{NAME}") for hop in HOPS}
     try:
         cluster.kubectl("apply", "-k", folder, namespace=None)
