@@ -1,119 +1,32 @@
 """k8s/overlays/chain: three instances that call each other; policies let just that pass."""
 
 import json
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kubernetes import client
 
-from . import absence, inside
-from .app import NAME, SOON, App
+from . import absence
+from .app import NAME, App
 from .cluster import Cluster
-from .commands import CommandFailed
 from .instance import KINDS, LITTLE
-from .kustomization import ROOT, build, reference, write
-from .neighbours import Place, Target, pod_like
+from .kustomization import ROOT, reference, write
+from .neighbours import Place, Target
 from .test_network_policy import DEADLINE, NOTICED, restart_daemons
 from .waiting import eventually
 
 HOPS = ("front", "middle", "back")
-COLLECTOR, PORT = "otlp-collector", 4318
-# Takes spans as OTLP/HTTP has them, and prints those of requests and of calls, one a line.
-COLLECT = """
-import http.server, json
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            found = {each.key: each.value.string_value for each in resource.resource.attributes}
-            for scope in resource.scope_spans:
-                for span in scope.spans:
-                    seen = {"pod": found.get("k8s.pod.name"), "trace": span.trace_id.hex()}
-                    seen |= {"span": span.span_id.hex(), "parent": span.parent_span_id.hex()}
-                    print(json.dumps(seen), flush=True)
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-http.server.ThreadingHTTPServer(("", 4318), Handler).serve_forever()
-"""
-HAS_SDK = "import opentelemetry.sdk, opentelemetry.proto"
 
 
-@pytest.fixture(scope="module")
-def image(app: App, cluster: Cluster, pytestconfig: pytest.Config) -> str:
-    """Give an image that sends spans, or the one that was given or cannot be loaded."""
-    deployed = app.deployment().spec.template.spec.containers[0].image
-    if pytestconfig.getoption("image") or not cluster.kind_name:
-        return str(deployed)
-    traced = f"{NAME}:traced"
-    build(traced, requirements="requirements-otel.txt")
-    cluster.load(traced)
-    return traced
-
-
-@pytest.fixture(scope="module")
-def collector(app: App, cluster: Cluster, image: str) -> Iterator[str]:
-    """Give the address of a pod that takes spans, if the image has what sends them."""
-    deployed = app.deployment().spec.template.spec.containers[0].image
-    look = ("exec", min(app.ready()), "--", "python", "-c", HAS_SDK)
-    if image == deployed and cluster.kubectl(*look, check=False).returncode:
-        yield ""
-        return
-    core = client.CoreV1Api(app.api)
-    metadata = client.V1ObjectMeta(name=COLLECTOR, labels={"app.kubernetes.io/name": COLLECTOR})
-    taker = pod_like(app, metadata, "python", "-c", COLLECT)
-    taker.spec.containers[0].image = image
-    core.create_namespaced_pod(app.namespace, taker, **SOON)
-
-    def collector_runs() -> str:
-        status = core.read_namespaced_pod(COLLECTOR, app.namespace, **SOON).status
-        assert status.phase == "Running"
-        return f"http://{status.pod_ip}:{PORT}"
-
-    try:
-        yield eventually(collector_runs, seconds=60)
-    finally:
-        cluster.kubectl("delete", "pod", COLLECTOR, "--wait=false")
-
-
-def spans_to(name: str) -> dict:
-    """Return a policy that lets the spans of every instance out."""
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": name},
-        "spec": {
-            "podSelector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
-            "policyTypes": ["Egress"],
-            "egress": [
-                {
-                    "to": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": COLLECTOR}}}],
-                    "ports": [{"port": PORT}],
-                }
-            ],
-        },
-    }
-
-
-def overlay(cluster: Cluster, image: str, folder: Path, endpoint: str) -> None:
-    """Write the overlay for the suite's namespace and an image, with two pods of each."""
-    variable = {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": endpoint}
-    change = [{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": variable}]
+def overlay(app: App, cluster: Cluster, folder: Path) -> None:
+    """Write the overlay for the suite's namespace and image, with two pods of each."""
+    image = app.deployment().spec.template.spec.containers[0].image
     requests = {"path": "/spec/template/spec/containers/0/resources/requests"}
-    change += [{"op": "replace", **requests, "value": LITTLE["requests"]}]
+    change = [{"op": "replace", **requests, "value": LITTLE["requests"]}]
     bounds = [{"op": "replace", "path": "/spec/maxReplicas", "value": 2}]
-    (folder / "spans.yaml").write_text(json.dumps(spans_to("spans")))
     write(
         folder,
-        [ROOT / "k8s/overlays/chain", folder / "spans.yaml"],
+        [ROOT / "k8s/overlays/chain"],
         namespace=cluster.namespace,
         images=[{"name": NAME, **reference(image)}],
         patches=[
@@ -125,15 +38,11 @@ def overlay(cluster: Cluster, image: str, folder: Path, endpoint: str) -> None:
 
 @pytest.fixture(scope="module")
 def chain(
-    app: App,
-    cluster: Cluster,
-    image: str,
-    collector: str,
-    tmp_path_factory: pytest.TempPathFactory,
+    app: App, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, App]]:
     """Deploy the three; give each by its prefix."""
     folder = tmp_path_factory.mktemp("chain")
-    overlay(cluster, image, folder, collector)
+    overlay(app, cluster, folder)
     apps = {hop: App(app.api, app.namespace, name=f"{hop}-{NAME}") for hop in HOPS}
     try:
         cluster.kubectl("apply", "-k", folder, namespace=None)
@@ -144,69 +53,6 @@ def chain(
         instances = ",".join(hop.name for hop in apps.values())
         selector = ("--selector", f"app.kubernetes.io/instance in ({instances})")
         cluster.kubectl("delete", KINDS, *selector, "--wait=false", seconds=180)
-        cluster.kubectl("delete", "networkpolicy/spans", "--ignore-not-found")
-
-
-def ask(app: App, cluster: Cluster, trace: str = "") -> dict:
-    """Return what the first instance says of the whole way to a pod that is none of them.
-
-    Not through the API server: on another node than the pods, policies let it through to none.
-    """
-    headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"} if trace else {}
-    url = f"http://front-{NAME}/api/chain"
-    script = f"""
-request = urllib.request.Request({url!r}, headers={headers!r})
-print(urllib.request.urlopen(request, timeout=30).read().decode())
-"""
-    return inside.run(cluster, min(app.ready()), script)
-
-
-def pods_along(tree: dict) -> list[str]:
-    """Return who answered, from the first hop to the last."""
-    [*below] = tree["upstreams"]
-    assert tree["status"] == 200, tree
-    return [tree["pod"], *(pod for hop in below for pod in pods_along(hop))]
-
-
-def test_one_answer_shows_the_whole_way(chain: dict[str, App], app: App, cluster: Cluster) -> None:
-    def policies_let_the_chain_through() -> list[str]:
-        return pods_along(ask(app, cluster))
-
-    passing = (TypeError, KeyError, CommandFailed)
-    found = eventually(policies_let_the_chain_through, seconds=60, also=passing)
-
-    assert len(found) == len(HOPS)
-    for pod, hop in zip(found, HOPS, strict=True):
-        assert pod in chain[hop].pods()
-
-
-def test_one_trace_has_every_hop(
-    chain: dict[str, App], app: App, cluster: Cluster, collector: str
-) -> None:
-    if not collector:
-        pytest.skip("the image has no OpenTelemetry: docs/observability.md says how to build one")
-
-    def policies_let_a_trace_through() -> tuple[str, list[str]]:
-        trace = secrets.token_hex(16)
-        return trace, pods_along(ask(app, cluster, trace))
-
-    passing = (TypeError, KeyError, CommandFailed)
-    trace, along = eventually(policies_let_a_trace_through, seconds=60, also=passing)
-
-    def spans_of_all_hops() -> list[dict]:
-        lines = cluster.kubectl("logs", COLLECTOR).stdout.splitlines()
-        spans = [span for span in map(json.loads, lines) if span["trace"] == trace]
-        assert {span["pod"] for span in spans} == set(along)
-        return spans
-
-    spans = {span["span"]: span for span in eventually(spans_of_all_hops, seconds=30)}
-    # From each span of the last hop the parents lead through the middle one to the first.
-    for span in spans.values():
-        if span["pod"] == along[-1]:
-            way = [span["pod"]]
-            while span := spans.get(span["parent"]):
-                way += [span["pod"]] if span["pod"] != way[-1] else []
-            assert way == along[::-1]
 
 
 def test_policies_let_nothing_else_through(chain: dict[str, App], cluster: Cluster) -> None:
