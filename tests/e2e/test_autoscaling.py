@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes import client
 
 from . import keda, metrics_api, variant
-from .absence import need
-from .app import NAME, SOON, App
+from .app import NAME, App
 from .cluster import Cluster
 from .duration import FULL
 from .generator import Generator, Load
-from .prometheus import Prometheus
 from .timeline import Timeline
 from .variant import Variant
 from .waiting import eventually
@@ -42,13 +39,9 @@ COMPUTING = [["GET", "/chaos/cpu?seconds=0.005"]]
 # Of what one pod serves: more than two can, and little enough for eight not to refuse any when
 # some come at once.
 TIMES = (2.6, 0.4)
-# Requests that take 3 s, a second: 42 at once, where two pods have 32 slots and six have 96.
-WAITING = [["GET", "/chaos/wait?seconds=3"]]
-EACH_SECOND = (12, 2)
-ENOUGH = 6  # pods, half of whose slots these take
+ENOUGH = 6  # pods: maxReplicas of hpa.yaml
 NEVER_DOWN = {"scaleDown": {"selectPolicy": "Disabled"}}
 SOME = 4  # pods that no autoscaler asks for, and none takes away that is never to go down
-REFUSED = 40  # seconds in which the autoscaler that looks at CPU could have decided three times
 
 log = logging.getLogger(__name__)
 
@@ -139,51 +132,6 @@ def test_one_autoscaler(
 
 
 @pytest.mark.needs("keda")
-def test_saturation(
-    app: App,
-    cluster: Cluster,
-    scaled_by_keda: None,
-    prometheus: Prometheus,
-    directory: Path,
-    tmp_path: Path,
-    subtests: pytest.Subtests,
-) -> None:
-    shipped = Variant(scaler=scaler(ENOUGH))
-    variant.deploy(app, cluster, directory, shipped)
-
-    def add_the_component(timeline: Timeline) -> None:
-        timeline.wait_for_calm(REFUSED, REFUSED + 30)
-        assert timeline.most().ready == 2
-        percent = cpu(app)
-        log.info("two pods refuse requests at %d %% of their CPU request", percent)
-        assert percent < 70
-        timeline.note("the component is added")
-        changed = keda.add_component(cluster, tmp_path, directory)
-        assert "scaledobject.keda.sh/hellopod created" in changed
-        timeline.wait_for_pods(ENOUGH, GROWN)
-        timeline.note("applied without the component")
-        variant.apply(cluster, directory, shipped)
-        eventually(keda_has_it_back, seconds=30)
-        assert timeline.look().wanted == ENOUGH
-        with subtests.test("an alert says so"):
-            need("kube-state-metrics")
-            eventually(autoscaler_is_at_its_maximum, seconds=30)
-
-    def keda_has_it_back() -> None:
-        keda.has_it(app)
-
-    def autoscaler_is_at_its_maximum() -> None:
-        assert prometheus.alerts().get("HellopodAutoscalerAtMaximum") == "pending"
-
-    title = f"{sum(EACH_SECOND)} requests a second take 3 s each"
-    heavy, light = ({"rate": rate, "requests": WAITING} for rate in EACH_SECOND)
-    try:
-        trial(app, cluster, title, heavy, light, add_the_component)
-        keda.has_it(app)
-    finally:
-        cluster.kubectl("delete", f"scaledobject/{NAME}", "--ignore-not-found")
-
-
 def trial(
     app: App,
     cluster: Cluster,
@@ -241,11 +189,3 @@ def capacity_of_a_pod(app: App, cluster: Cluster) -> float:
 
     eventually(autoscaler_sees_no_load, seconds=90)
     return load.rate()
-
-
-def cpu(app: App) -> int:
-    """Return what the autoscaler knows of the pods' CPU, in percent of the request."""
-    autoscaling = client.AutoscalingV2Api(app.api)
-    hpa = autoscaling.read_namespaced_horizontal_pod_autoscaler(NAME, app.namespace, **SOON)
-    [metric] = hpa.status.current_metrics
-    return metric.container_resource.current.average_utilization
