@@ -131,7 +131,6 @@ def test_one_autoscaler(
     assert timeline.look().wanted == SOME
 
 
-@pytest.mark.needs("keda")
 def trial(
     app: App,
     cluster: Cluster,
