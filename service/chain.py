@@ -72,9 +72,10 @@ def ask(depth: int, via: str, body: bytes, upstream: Upstream) -> Hop:
     headers = {"Via": f"{via}, 1.1 {pod}".removeprefix(", ")}
     if body and asked.content_type:
         headers["Content-Type"] = asked.content_type
+    method = "GET" if asked.method == "HEAD" else asked.method  # with strict, the tree decides
     began = time.monotonic()
     try:
-        answer = upstream.request(asked.method, path, headers=headers, body=body or None)
+        answer = upstream.request(method, path, headers=headers, body=body or None)
     except UpstreamFailed as failed:
         return failed_hop(upstream.name, failed, since(began))
     return answered_hop(upstream.name, answer, since(began), depth)

@@ -130,6 +130,7 @@ def listening(name: str, port: int, backlog: int) -> socket.socket:
 
 def on_starting(server: Any) -> None:
     """Log all settings once, before anything can go wrong because of one."""
+    Worker.check_config(server.cfg, server.log)  # gunicorn asks the class that was chosen instead
     logging.captureWarnings(True)
     server.log.info("settings", extra={"settings": settings.public()})
     # Here, once: it survives the worker, and no probe is refused while that is replaced.

@@ -148,7 +148,8 @@ def base_urls(value: str) -> str:
     urls = [url.strip(" ").rstrip("/") for url in value.split(",")]
     if len(urls) <= MOST_UPSTREAMS and all(map(_is_plain_url, urls)):
         urls = [_lower_host(url) for url in urls]
-        if len({_without_default_port(url) for url in urls}) == len(urls):
+        names = {url.partition("://")[2] for url in urls}
+        if len({_without_default_port(url) for url in urls}) == len(names) == len(urls):
             return ",".join(urls)
     raise Invalid(
         f"at most {MOST_UPSTREAMS} http:// or https:// URLs, with commas, each once, "

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from werkzeug.datastructures import Headers
+
 from service.upstream import deadline, retries
 from service.upstream.answer import Answer, UpstreamFailed
 from service.upstream.calling import Calling
@@ -52,17 +54,22 @@ class Upstream:
         """
         if not path.startswith("/"):
             raise ValueError(f"{path!r} does not begin with a slash")
-        sent = self._calling.headers() | {"User-Agent": f"hellopod/{__version__}"}
+        sent = Headers(self._calling.headers())
+        sent["User-Agent"] = f"hellopod/{__version__}"
         if json is not None:
             body = to_json(json)
             sent["Content-Type"] = "application/json"
         until = self._calling.deadline()
         if timeout is not None:
             until = min(until, time.monotonic() + timeout)
-        call = Call(method.upper(), path, sent | dict(headers or {}), body, until, largest)
-        metrics, began, outcome = self._calling.metrics, time.monotonic(), "ok"
+        for name, value in (headers or {}).items():
+            sent[name] = value
+        call = Call(method.upper(), path, sent, body, until, largest)
+        metrics, began, outcome = self._calling.metrics, time.monotonic(), "broken"
         try:
-            return self._in_bulkhead(call)
+            answer = self._in_bulkhead(call)
+            outcome = "ok"
+            return answer
         except UpstreamFailed as failed:
             outcome = failed.outcome
             raise
@@ -126,7 +133,9 @@ class Upstream:
     def _attempt(self, call: "Call", attempts: int, fresh: bool) -> Answer:
         from service.upstream.exchange import Broke
 
-        headers = call.headers | {deadline.HEADER: deadline.passed_on(call.left())}
+        found = call.headers.copy()
+        found[deadline.HEADER] = deadline.passed_on(call.left())
+        headers = dict(found.items())
         with self._calling.trace(call.method, self.url, call.path, attempts, headers) as note:
             try:
                 answer = self._exchange.ask(
@@ -150,7 +159,8 @@ class Upstream:
         if status in (429, 503):
             again = retries.retry_after(answer.headers.get("retry-after", ""))
             if again is not None:
-                self._no_retry_until = time.monotonic() + again
+                until = time.monotonic() + again
+                self._no_retry_until = max(self._no_retry_until, until)
             raise UpstreamFailed(self.name, "unavailable", how, retry_after=again, answer=answer)
         if status >= 500:
             raise UpstreamFailed(self.name, "error", how, answer=answer)
@@ -166,7 +176,7 @@ class Call:
 
     method: str
     path: str
-    headers: dict[str, str]
+    headers: Headers
     body: bytes | None
     deadline: float  # of time.monotonic()
     largest: int  # bytes of the answer

@@ -120,6 +120,6 @@ class Exchange:
             return Broke("timeout", "gave no whole answer in time", attempt)
         if isinstance(error, NewConnectionError):
             return Broke("connect", "cannot be connected to", attempt)
-        if isinstance(error, SSLError):
+        if isinstance(error, SSLError) and not attempt.received:
             return Broke("connect", "does not speak TLS as it should", attempt, retryable=False)
         return Broke("broken", "did not send a whole HTTP answer", attempt)

@@ -27,7 +27,7 @@ class Names:
         """Return where to connect to; raises OSError, of which TimeoutError is one."""
         try:
             return look_up(host, port, socket.AI_NUMERICHOST)
-        except socket.gaierror:
+        except (socket.gaierror, UnicodeError):  # the latter for what is no name at all
             return self._lookup(host, port).result(seconds)
 
     def _lookup(self, host: str, port: int) -> "Future[list[Address]]":
@@ -46,7 +46,7 @@ class Names:
     def _run(self, host: str, port: int, found: "Future[list[Address]]") -> None:
         try:
             addresses = self._look_up(host, port)
-        except (OSError, UnicodeError) as error:
+        except Exception as error:  # whatever it is, somebody waits
             failure: Exception | None = OSError(str(error))
         else:
             failure = None

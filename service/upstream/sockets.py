@@ -77,6 +77,7 @@ class Dialling:
     has_answered = False
 
     def _new_conn(self: Any) -> socket.socket:
+        self.has_answered = False
         try:
             return connect(NAMES, self.host, self.port)
         except OSError as error:
@@ -110,28 +111,30 @@ class TlsConnection(Dialling, HTTPSConnection):
 
 
 def connect(names: Names, host: str, port: int, seconds: float = CONNECT) -> socket.socket:
-    """Connect to a host; `seconds` are those of the connection, after its name is looked up.
+    """Connect to a host; each of its addresses has so many seconds after the name is looked up.
 
     Raises OSError, of which TimeoutError is one.
     """
     attempt = ATTEMPT.get()
-    addresses = names.addresses(host, port, attempt.left())
-    return dial(addresses, min(attempt.deadline, time.monotonic() + seconds))
-
-
-def dial(addresses: list[Address], until: float) -> socket.socket:
-    """Connect to the first address that takes it; each has its share of the time."""
     error: OSError = OSError("there is no address")
-    for index, (family, kind, protocol, address) in enumerate(addresses):
-        left = until - time.monotonic()
-        sock = LimitedSocket(family, kind, protocol)
+    for address in names.addresses(host, port, attempt.left()):
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(max(left, 0.001) / (len(addresses) - index))
-            sock.connect(address)
-            sock.settimeout(ATTEMPT.get().left())  # for TLS, which sets none itself
-            return sock
-        except OSError as problem:
-            sock.close()
+            return dial(address, attempt, seconds)
+        except OSError as problem:  # there may be no such family here
             error = problem
     raise error
+
+
+def dial(address: Address, attempt: Attempt, seconds: float) -> socket.socket:
+    """Connect to one address; raises OSError."""
+    family, kind, protocol, place = address
+    sock = LimitedSocket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(min(seconds, attempt.left()))
+        sock.connect(place)
+        sock.settimeout(attempt.left())  # for TLS, which sets none itself
+    except OSError:
+        sock.close()
+        raise
+    return sock

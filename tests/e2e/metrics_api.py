@@ -7,7 +7,7 @@ from datetime import datetime
 from kubernetes import client
 from kubernetes.utils.quantity import parse_quantity
 
-from .app import NAME, SOON, App
+from .app import SOON, App
 from .cluster import Cluster
 
 MANIFEST = (
@@ -26,9 +26,8 @@ def present(api: client.ApiClient, group: str = "metrics.k8s.io") -> bool:
 
 def samples(app: App) -> list[tuple[float, float]]:
     """Return for each of the app's pods when it was sampled, as time.time(), and CPU in cores."""
-    selector = f"app.kubernetes.io/name={NAME}"
     found = client.CustomObjectsApi(app.api).list_namespaced_custom_object(
-        *("metrics.k8s.io", "v1beta1", app.namespace, "pods"), label_selector=selector, **SOON
+        *("metrics.k8s.io", "v1beta1", app.namespace, "pods"), label_selector=app.selector, **SOON
     )
     return [
         (

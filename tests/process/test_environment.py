@@ -1,9 +1,12 @@
 """What the environment may hold: refused in one sentence, or without any effect on a promise."""
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from service.environment import REFUSED
 from service.gunicorn_options import REFUSED as OPTIONS
@@ -94,9 +97,16 @@ def test_what_has_no_effect():
         assert server.stop() == 0
 
 
-def test_a_configuration_that_builds_on_ours(tmp_path):
+@pytest.mark.parametrize(
+    ("line", "name", "what"),
+    [
+        ("pre_request = lambda worker, req: None", "pre_request", "pre_request"),
+        ("worker_class = 'gthread'; workers = 4", "--(workers|worker-class)", "work"),
+    ],
+)
+def test_a_configuration_that_builds_on_ours(tmp_path, line, name, what):
     file = tmp_path / "conf.py"
-    file.write_text("from service.gunicorn_conf import *\npre_request = lambda worker, req: None\n")
+    file.write_text(f"from service.gunicorn_conf import *\n{line}\n")
     command = [sys.executable, "-m", "gunicorn", "--config", file]
     done = subprocess.run(
         command,
@@ -107,9 +117,8 @@ def test_a_configuration_that_builds_on_ours(tmp_path):
         timeout=60,
     )
     assert done.returncode == 1
-    assert done.stdout.startswith("{")
-    assert done.stderr.startswith("hellopod: pre_request=")
-    assert done.stderr.endswith(f" is not allowed: {OPTIONS['pre_request']}\n")
+    reasons = "|".join(re.escape(text) for key, text in OPTIONS.items() if key.startswith(what))
+    assert re.fullmatch(f"hellopod: {name}=.* is not allowed: ({reasons})\n", done.stderr)
     assert done.stderr.count("\n") == 1
 
 

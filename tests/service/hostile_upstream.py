@@ -9,9 +9,13 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
 class HostileUpstream:
-    """Calls `answer(sock, head, number)` for each request; it returns whether to read another."""
+    """Calls `answer(sock, head, number)` for each request; it returns whether to read another.
 
-    def __init__(self, answer):
+    With an SSLContext it speaks TLS.
+    """
+
+    def __init__(self, answer, context=None):
+        self.context = context
         self.answer = answer
         self.heads = []  # of all requests
         self.connections = 0
@@ -20,7 +24,7 @@ class HostileUpstream:
         self._open = []
         self.server = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.server.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self):
         threading.Thread(target=self._accept, daemon=True).start()
@@ -41,13 +45,16 @@ class HostileUpstream:
                 threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock):
-        with sock, suppress(OSError):
+        with suppress(OSError), self._secured(sock) as sock:
             while head := read_head(sock):
                 with self._lock:
                     self.heads.append(head)
                     number = len(self.heads)
                 if not self.answer(sock, head, number):
                     return
+
+    def _secured(self, sock):
+        return self.context.wrap_socket(sock, server_side=True) if self.context else sock
 
 
 def read_head(sock):

@@ -118,6 +118,7 @@ def test_strict_looks_at_every_hop():
 
         assert client.get("/api/chain").status_code == 200
         assert "127.0.0.1:1 (connect)" in client.get("/api/chain?strict").get_json()["detail"]
+        assert client.head("/api/chain?strict").status_code == 502
 
 
 def test_upstreams_are_asked_side_by_side():
@@ -227,6 +228,7 @@ LEAF = {
         LEAF | {"pod": "a\r\nb", "status": 1e400, "seconds": float("nan"), "outcome": ["ok"]},
         LEAF | {"upstreams": [LEAF | {"secret": "geheim", "outcome": "geheim"}]},
         LEAF | {"upstreams": [LEAF] * 100},
+        LEAF | {"upstreams": [LEAF | {"seconds": 10**400, "status": 10**400, "body_bytes": 1e308}]},
     ],
 )
 def test_what_an_upstream_says_is_not_believed(client, said):

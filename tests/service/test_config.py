@@ -77,6 +77,7 @@ def test_frozen():
         *(
             ("UPSTREAMS", urls, UPSTREAMS)
             for urls in (
+                "http://a,https://a",  # they would have one name in metrics
                 "hellopod-b",
                 "tcp://10.0.0.1:80",
                 "ftp://a",

@@ -1,5 +1,6 @@
 import gzip
 import socket
+import ssl
 import threading
 import time
 
@@ -13,6 +14,7 @@ from service.upstream import UpstreamFailed
 from service.upstream.names import Names
 from service.upstream.retries import RetryBudget
 from service.upstream.sockets import ATTEMPT, Attempt, connect
+from tests.runtime.certificates import AUTHORITY, issue
 from tests.runtime.raw import eventually
 from tests.service.hostile_upstream import OK, HostileUpstream, header, reset, saying
 
@@ -250,6 +252,43 @@ def test_slow_name_takes_nothing_from_the_connection(full):
         ATTEMPT.reset(before)
 
     assert time.monotonic() - names.done >= 0.19
+
+
+def test_every_address_has_its_time(full, flaky):
+    """One after the other, also where there is no socket of its family."""
+
+    class Several(Names):
+        def addresses(self, host, port, seconds):
+            [silent] = super().addresses("127.0.0.1", full, seconds)
+            [there] = super().addresses("127.0.0.1", flaky.port, seconds)
+            return [(9999, *silent[1:]), silent, there]
+
+    before = ATTEMPT.set(Attempt(time.monotonic() + 60))
+    try:
+        with connect(Several(), "several", 80, seconds=0.2) as sock:
+            assert sock.getpeername() == ("127.0.0.1", flaky.port)
+    finally:
+        ATTEMPT.reset(before)
+
+
+def test_new_connection_with_tls_is_no_kept_one(tmp_path, monkeypatch):
+    """What breaks on it may have been served: no repetition beside the retry budget."""
+    AUTHORITY.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issue().configure_cert(context)
+
+    def answer(sock, head, number):
+        if number == 1:
+            sock.sendall(OK)
+        return False
+
+    with HostileUpstream(answer, context) as other:
+        app = app_for(other.url)
+        assert ask(app, other.url).body == b"hi"
+        time.sleep(0.1)
+        assert outcome_of(app, other.url) == "broken"
+        assert len(other.heads) == 2
 
 
 def test_no_tls():
@@ -681,3 +720,41 @@ def test_series_are_bounded():
 
     assert series() == before
     assert len(before) <= 30
+
+
+def test_headers_of_a_handler_replace_ours_in_any_case(flaky):
+    app = app_for(flaky.url)
+    flaky.answer = saying(OK)
+    theirs = {"content-type": "text/plain", "user-agent": "shop", "x-request-timeout": "99"}
+    ask(app, flaky.url, "POST", json={}, headers=None)
+    with app.test_request_context(environ_overrides=arrived()):
+        upstream.named(name_of(flaky.url)).request("POST", "/", json={}, headers=theirs)
+
+    head = flaky.heads[-1].lower()
+    assert [head.count(f"\r\n{name}:") for name in theirs] == [1, 1, 1]
+    assert header(head, "content-type") == "text/plain" and header(head, "user-agent") == "shop"
+    assert float(header(head, "x-request-timeout")) <= BUDGET
+
+
+def test_call_that_cannot_be_made_is_no_success(flaky):
+    app = app_for(flaky.url)
+    with app.test_request_context(environ_overrides=arrived()), pytest.raises(ValueError):
+        upstream.named(name_of(flaky.url)).request("GE T", "/")
+
+    assert value(app, "requests_total", flaky.url, outcome="ok") == 0
+    assert value(app, "requests_total", flaky.url, outcome="broken") == 1
+
+
+def test_longest_retry_after_counts(flaky):
+    app = app_for(flaky.url)
+    primed(app, flaky.url)
+    for seconds in (60, 0):
+        flaky.answer = saying(
+            b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: %d\r\n\r\n" % seconds
+        )
+        assert outcome_of(app, flaky.url) == "unavailable"
+    asked = len(flaky.heads)
+    flaky.answer = failing_first
+
+    assert outcome_of(app, flaky.url) == "broken"
+    assert len(flaky.heads) == asked + 1

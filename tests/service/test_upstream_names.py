@@ -60,3 +60,20 @@ def test_no_such_name():
 
     with pytest.raises(OSError, match="no such name"):
         Names(server).addresses("nowhere", 80, 10)
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+def test_what_is_no_name_is_an_error_of_the_connection(host):
+    with pytest.raises(OSError):
+        Names().addresses(host, 80, 10)
+
+
+def test_a_lookup_that_fails_as_nobody_thought_ends():
+    def fail(host, port):
+        raise ZeroDivisionError
+
+    names = Names(fail)
+    for _ in range(2):
+        with pytest.raises(OSError) as raised:
+            names.addresses("prices", 80, 10)
+        assert type(raised.value) is OSError  # and no timeout
