@@ -1,7 +1,9 @@
 """What tests/e2e/test_autoscaling.py saw, and what the model makes of the same load.
 
-An observation is the log of that test as it is. A new one takes 8 minutes on kind, and the machine
-should do nothing else; SCRAPED below has to be what its metrics-server does:
+An observation is the log of that test as it is. The trial of saturation in those that are here is
+of a former test, which sent 12 and 2 requests a second that take 3 s each. A new one takes 8
+minutes on kind, and the machine should do nothing else; SCRAPED below has to be what its
+metrics-server does:
 .venv/bin/pytest tests/e2e/test_autoscaling.py --results benchmarks/model/observed/NAME.txt
 """
 
@@ -25,7 +27,7 @@ MANIFEST = ROOT / "k8s/base/hpa.yaml"
 SATURATION = ROOT / "k8s/components/autoscale-on-saturation/scaledobject.yaml"
 STEP = 5  # seconds between two rows
 BEFORE = 90  # seconds that the model runs with the light load, so that there are samples
-# What the test sets: see SMALL, QUICK, TIMES, EACH_SECOND and WAITING there.
+# What the test sets: see SMALL, QUICK and TIMES there.
 REQUEST, LIMIT = 0.075, 0.15
 QUICK = Rules(15, (("Pods", 3, 15),))
 TIMES = 3.0

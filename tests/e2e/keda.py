@@ -74,8 +74,8 @@ def kustomization(cluster: Cluster, directory: Path) -> Path:
     )
 
 
-def add_component(cluster: Cluster, directory: Path, place: Path) -> list[str]:
-    """Apply the document's overlay of a kustomization; return what kubectl says has changed."""
+def add_component(cluster: Cluster, directory: Path, place: Path) -> None:
+    """Apply the document's overlay of a kustomization."""
     [block] = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(), re.S)
     assert block.count(THEIRS) == 1
     ours = f"http://prometheus.{cluster.namespace}.svc:9090"
@@ -83,8 +83,7 @@ def add_component(cluster: Cluster, directory: Path, place: Path) -> list[str]:
     fields |= {"namespace": cluster.namespace, "components": [relative(COMPONENT, directory)]}
     del fields["resources"]
     write(directory, [place], **fields)
-    lines = cluster.kubectl("apply", "-k", directory, namespace=None).stdout.splitlines()
-    return [line for line in lines if not line.endswith(" unchanged")]
+    cluster.kubectl("apply", "-k", directory, namespace=None)
 
 
 def autoscaler(app: App) -> client.V2HorizontalPodAutoscaler:

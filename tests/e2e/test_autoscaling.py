@@ -1,6 +1,5 @@
 """The autoscaler adds pods under load and takes them away after it, and no request fails."""
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -43,8 +42,6 @@ ENOUGH = 6  # pods: maxReplicas of hpa.yaml
 NEVER_DOWN = {"scaleDown": {"selectPolicy": "Disabled"}}
 SOME = 4  # pods that no autoscaler asks for, and none takes away that is never to go down
 
-log = logging.getLogger(__name__)
-
 
 @pytest.fixture
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -56,7 +53,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scaled_by_keda(
     cluster: Cluster, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
-    """Have KEDA in the cluster; it is there once for both tests."""
+    """Have KEDA in the cluster."""
     keep = pytestconfig.getoption("keep_cluster")
     with keda.provided(cluster, tmp_path_factory.mktemp("keda"), keep):
         yield

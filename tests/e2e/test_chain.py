@@ -1,4 +1,4 @@
-"""k8s/overlays/chain: three instances that call each other; policies let just that pass."""
+"""k8s/overlays/chain: which of the three instances policies let reach which."""
 
 import json
 from collections.abc import Iterator
