@@ -22,9 +22,9 @@ STREAMS = [
 ]
 # What is compared with a number is asked for without: a threshold hides whether there is data.
 THRESHOLD = re.compile(r"\s*(>|==)\s*[0-9][0-9. *]*")
-# These say something only when it happens: no pod at all; a container that waits for its next
-# start; the autoscaler at its maximum, which test_autoscaling.py takes there.
-EMPTY = {"HellopodDown"}
+# These say something only when it happens: no pod at all; calls to another service, of which there
+# is none here; a container that waits for its next start; the autoscaler at its maximum.
+EMPTY = {"HellopodDown", "HellopodUpstreamFailing"}
 EMPTY_STATES = {"HellopodCrashLoops", "HellopodAutoscalerAtMaximum"}
 FROM_STATES = re.compile(r"\bkube_\w+")
 FROM_KUBELETS = re.compile(r"\bcontainer_\w+")
