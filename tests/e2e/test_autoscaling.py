@@ -1,17 +1,21 @@
 """The autoscaler adds pods under load and takes them away after it, and no request fails."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes import client
 
 from . import keda, metrics_api, variant
-from .app import NAME, App
+from .absence import need
+from .app import NAME, SOON, App
 from .cluster import Cluster
 from .duration import FULL
 from .generator import Generator, Load
+from .prometheus import Prometheus
 from .timeline import Timeline
 from .variant import Variant
 from .waiting import eventually
@@ -38,9 +42,15 @@ COMPUTING = [["GET", "/chaos/cpu?seconds=0.005"]]
 # Of what one pod serves: more than two can, and little enough for eight not to refuse any when
 # some come at once.
 TIMES = (2.6, 0.4)
-ENOUGH = 6  # pods: maxReplicas of hpa.yaml
+# Requests that take 3 s, a second: 42 at once, where two pods have 32 slots and six have 96.
+WAITING = [["GET", "/chaos/wait?seconds=3"]]
+EACH_SECOND = (12, 2)
+ENOUGH = 6  # pods, half of whose slots these take
 NEVER_DOWN = {"scaleDown": {"selectPolicy": "Disabled"}}
 SOME = 4  # pods that no autoscaler asks for, and none takes away that is never to go down
+REFUSED = 40  # seconds in which the autoscaler that looks at CPU could have decided three times
+
+log = logging.getLogger(__name__)
 
 
 @pytest.fixture
@@ -53,7 +63,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scaled_by_keda(
     cluster: Cluster, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
-    """Have KEDA in the cluster."""
+    """Have KEDA in the cluster; it is there once for both tests."""
     keep = pytestconfig.getoption("keep_cluster")
     with keda.provided(cluster, tmp_path_factory.mktemp("keda"), keep):
         yield
@@ -128,6 +138,53 @@ def test_one_autoscaler(
     assert timeline.look().wanted == SOME
 
 
+@pytest.mark.needs("keda")
+def test_saturation(
+    app: App,
+    cluster: Cluster,
+    scaled_by_keda: None,
+    prometheus: Prometheus,
+    directory: Path,
+    tmp_path: Path,
+    subtests: pytest.Subtests,
+) -> None:
+    two = Variant()
+    variant.deploy(app, cluster, directory, two)  # there may be more of an earlier test
+    shipped = replace(two, scaler=scaler(ENOUGH))
+    variant.deploy(app, cluster, directory, shipped)
+
+    def add_the_component(timeline: Timeline) -> None:
+        timeline.wait_for_calm(REFUSED, REFUSED + 30)
+        assert timeline.most().ready == 2
+        percent = cpu(app)
+        log.info("two pods refuse requests at %d %% of their CPU request", percent)
+        assert percent < 70
+        timeline.note("the component is added")
+        keda.add_component(cluster, tmp_path, directory)
+        timeline.wait_for_pods(ENOUGH, GROWN)
+        timeline.note("applied without the component")
+        variant.apply(cluster, directory, shipped)
+        eventually(keda_has_it_back, seconds=30)
+        assert timeline.look().wanted == ENOUGH
+        with subtests.test("an alert says so"):
+            need("kube-state-metrics")
+            eventually(autoscaler_is_at_its_maximum, seconds=30)
+
+    def keda_has_it_back() -> None:
+        keda.has_it(app)
+
+    def autoscaler_is_at_its_maximum() -> None:
+        assert prometheus.alerts().get("HellopodAutoscalerAtMaximum") == "pending"
+
+    title = f"{sum(EACH_SECOND)} requests a second take 3 s each"
+    heavy, light = ({"rate": rate, "requests": WAITING} for rate in EACH_SECOND)
+    try:
+        trial(app, cluster, title, heavy, light, add_the_component)
+        keda.has_it(app)
+    finally:
+        cluster.kubectl("delete", f"scaledobject/{NAME}", "--ignore-not-found")
+
+
 def trial(
     app: App,
     cluster: Cluster,
@@ -185,3 +242,11 @@ def capacity_of_a_pod(app: App, cluster: Cluster) -> float:
 
     eventually(autoscaler_sees_no_load, seconds=90)
     return load.rate()
+
+
+def cpu(app: App) -> int:
+    """Return what the autoscaler knows of the pods' CPU, in percent of the request."""
+    autoscaling = client.AutoscalingV2Api(app.api)
+    hpa = autoscaling.read_namespaced_horizontal_pod_autoscaler(NAME, app.namespace, **SOON)
+    [metric] = hpa.status.current_metrics
+    return metric.container_resource.current.average_utilization
