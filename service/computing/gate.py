@@ -49,7 +49,7 @@ class ComputeGate:
         self._looked_at = 0.0
         self._busy = False
         self._cores = 1  # that work for us at the same time, as C code lets them
-        self._work = 0.05  # CPU seconds of a request, on average; a first guess to be careful
+        self.work = 0.05  # CPU seconds of a request, on average; a first guess to be careful
         self._later = 0.0  # share of requests that wait first
         self._level = 0  # requests that may run, however many are runnable
         self._crowded_at = -CAUTION
@@ -65,10 +65,10 @@ class ComputeGate:
         """Note a request that is done, and whether others want its place."""
         meter = self.running[request]
         if (used := meter.used()) >= SMALL:
-            self._work += WEIGHT * (used - self._work)
+            self.work += WEIGHT * (used - self.work)
             self._later += WEIGHT * (meter.waits_first - self._later)
         else:
-            self._work += WEIGHT / 10 * (used - self._work)
+            self.work += WEIGHT / 10 * (used - self.work)
         self.pause(request, now, wanted, pressed)
 
     def resume(self, request: Any, now: float) -> None:
@@ -103,7 +103,7 @@ class ComputeGate:
     def _threshold(self, work: float, pressed: bool) -> float:
         # The average may be of another kind of requests than those that compute now.
         seen = (meter.seen for meter in self.running.values() if meter.computes)
-        return self._cores - 1 + max(AT_ONCE, work / (1 + pressed) / max(self._work, *seen, 1e-6))
+        return self._cores - 1 + max(AT_ONCE, work / (1 + pressed) / max(self.work, *seen, 1e-6))
 
     def _runnable(self) -> int:
         computes = [meter.computes for meter in self.running.values()]

@@ -20,6 +20,7 @@ from service.computing.gate import ComputeGate, process_usage
 FORECAST_SHARE = 0.5
 PRESSURE = 1.5  # seconds for which an overload is remembered
 LOOK_BEAT = 0.002  # seconds between two looks at a queue that has slots, but may not use them
+MOSTLY = 0.5  # of the time: threads that sleep for the rest take no interpreter from anybody
 QUEUE_BEAT = 0.01  # seconds, where it has none: a tenth of a delay that anybody notices
 
 
@@ -97,6 +98,10 @@ class Admission:
     def is_pressed(self, now: float) -> bool:
         """Whether an overload is remembered."""
         return now < self._pressed_until
+
+    def mostly_computes(self, now: float) -> bool:
+        """Whether those that left the queue of late kept the interpreter busy."""
+        return self.gate.work > MOSTLY * self._pace(now)
 
     def count_refused(self, reason: str) -> None:
         """Count one that was refused before it could be offered."""
@@ -177,6 +182,10 @@ class Admission:
         """
         if self.waiting and now - self._still_since >= self.queue_timeout:
             return True
-        gaps = [gap for left, gap in self._gaps if left > now - PRESSURE]
-        wait = len(self.waiting) * sum(gaps) / max(1, len(gaps))
+        wait = len(self.waiting) * self._pace(now)
         return wait >= FORECAST_SHARE * self.queue_timeout
+
+    def _pace(self, now: float) -> float:
+        """Return seconds between two that leave the queue, on average; 0 if nobody has of late."""
+        gaps = [gap for left, gap in tuple(self._gaps) if left > now - PRESSURE]
+        return sum(gaps) / max(1, len(gaps))

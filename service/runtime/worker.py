@@ -181,7 +181,8 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def take_turns(self) -> None:
         """Leave the interpreter to the threads for a while, then have it for the event loop."""
-        end = time.monotonic() + TURN
+        # The threads sleep where a slot was free for one that waits: the turn is the loop's again.
+        end = time.monotonic() + (0.0 if self.loop.is_cut_short else TURN)
         while self.admission.waiting and (left := end - time.monotonic()) > 0:
             self.admission.wait_until_empty(min(left, self.admission.beat))
             self.scheduler.start_waiting()
@@ -189,6 +190,7 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         if self.admission.waiting:
             beat = 0.0  # nobody leaves the queue meanwhile
         self.admission.paused = True
+        self.loop.is_cut_short = False
         try:
             self.loop.turn(beat)
             if waited_for := self.scheduler.is_waited_for():
@@ -203,11 +205,11 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         loop, main = self.loop, self.main
         self.alive = False  # also if nobody has asked for it
         self.log.info("stopping, %d requests in flight", self.admission.running)
+        loop.taking = False
         for listener in self.sockets:
             for _ in range(LAST_ACCEPTS):
                 if loop.accept(main, listener):
                     break
-        loop.taking = False
         main.accept(False)
         for listener in self.sockets:
             listener.close()

@@ -3,6 +3,8 @@
 import time
 from threading import Thread
 
+import pytest
+
 from service.computing.meter import CpuMeter
 from service.runtime.admission import Admission, Verdict
 
@@ -272,6 +274,21 @@ def test_nobody_leaves_the_queue_while_the_event_loop_has_its_turn():
     assert admission.next(0.1) is None
     admission.paused = False
     assert admission.next(0.1) is second
+
+
+@pytest.mark.parametrize(
+    ("computes", "waits", "mostly"), [(0.006, 0.094, False), (0.05, 0.002, True), (0.002, 0, True)]
+)
+def test_whether_the_queue_mostly_computes(computes, waits, mostly):
+    process = Process(limit=1, queue_length=32)
+    process.offer(32)
+    for _ in range(30):
+        request = process.running[0]
+        process.compute(computes, request)
+        process.wait(waits)
+        process.leave(request)
+    assert process.admission.mostly_computes(process.now) is mostly
+    assert process.admission.mostly_computes(process.now + 2)  # nobody has left for so long
 
 
 def test_the_threads_turn_ends_with_the_queue():

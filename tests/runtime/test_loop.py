@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -33,6 +34,40 @@ def woken(loop):
     loop.expire_at = started + 5
     loop.turn(0.2)
     return time.monotonic() - started < 0.1
+
+
+def test_a_turn_ends_early_for_a_slot_that_is_free(loop):
+    """What is left of its events comes again."""
+    began = []
+    loop.exchange.on_event = lambda connection: began.append(connection) or loop.cut_short()
+    with (
+        connected(loop.main, watched=True) as (_, one),
+        connected(loop.main, watched=True) as (_, two),
+    ):
+        for client in (one, two):
+            client.sendall(b"GET")
+        loop.turn(1)
+        assert len(began) == 1
+
+        loop.exchange.on_event = began.append
+        loop.is_cut_short = False
+        loop.turn(1)
+        assert len(began) == 3
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+def test_nor_does_it_take_more_connections_but_at_the_stop(loop, stopping):
+    loop.main.limit = 9
+    loop.taking = not stopping
+    loop.cut_short()
+    (listener,) = loop.main.listeners
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(socket.create_connection(listener.getsockname()))
+        assert loop.accept(loop.main, listener) is stopping
+        assert loop.main.count() == (3 if stopping else 1)
+        for connection in tuple(loop.main.held[Phase.IDLE]):
+            loop.exchange.close(connection)
 
 
 def test_the_next_look_is_at_the_first_deadline(loop):

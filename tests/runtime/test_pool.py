@@ -1,6 +1,7 @@
 """What the threads do, also when everything goes wrong."""
 
 import threading
+import time
 import weakref
 
 import pytest
@@ -22,12 +23,15 @@ class Loop:
     """Notes what the threads want of the event loop."""
 
     def __init__(self):
-        self.given_back, self.woken, self.calls = [], [], []
+        self.given_back, self.woken, self.calls, self.cuts = [], [], [], []
         self.give_back = self.given_back.append
         self.call_soon = self.calls.append
 
     def wake(self):
         self.woken.append(1)
+
+    def cut_short(self):
+        self.cuts.append(1)
 
 
 class Started(Pool):
@@ -133,6 +137,18 @@ def test_the_event_loop_is_woken_if_a_slot_is_free_for_one_that_waits(two, pause
 
     assert len(pool.loop.woken) == paused
     assert (following is None) == paused
+
+
+def test_its_turn_ends_for_one_that_waits_while_threads_sleep(two):
+    (first, _), (second, _) = two
+    pool = Started(fine)
+    for connection in (first, second):
+        pool.admission.offer(connection, 0.0)
+    pool.admission.paused = True
+    pool.admission._gaps.append((time.monotonic(), 0.2))
+
+    assert served(pool, first) is None
+    assert (pool.loop.cuts, pool.loop.woken) == ([1], [])
 
 
 def test_the_slot_is_free_before_the_client_has_the_answer(two):
