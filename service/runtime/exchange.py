@@ -201,9 +201,12 @@ class Exchange:
 
     def _flush(self, connection: Connection) -> None:
         """Send what is left; then wait for the next request or for the end."""
-        with contextlib.suppress(BlockingIOError):
-            connection.out = connection.out[connection.raw.send(connection.out) :]
-        if connection.out:
+        try:
+            sent = connection.raw.send(connection.out)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(connection.out):
+            connection.out = connection.out[sent:]
             if connection.phase is not Phase.FLUSHING:
                 connection.port.move(connection, Phase.FLUSHING)
             connection.port.watch(connection, selectors.EVENT_WRITE)

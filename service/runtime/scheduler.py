@@ -88,7 +88,7 @@ class Scheduler:
         self.end_upload(connection)
         keep = connection.is_whole and connection.is_reusable()
         answer = self.exchange.answers.refusal(connection.request, close=not keep)
-        self.exchange.guard(self.exchange.answer, connection, answer, keep)
+        self.exchange.answer(connection, answer, keep)
 
     def _begin_upload(self, connection: Connection) -> bool:
         """Find a place for a request that is too large for a buffer; returns whether it has one."""
@@ -116,7 +116,8 @@ class Scheduler:
     def end_upload(self, connection: Connection) -> None:
         """Give an upload's place to the next one; it has been read. Any thread may call this."""
         if following := self.uploads.leave(connection):
-            self.pool.loop.call_soon(partial(self._begin_waiting, following))
+            begin = partial(self.exchange.guard, self._begin_waiting, following)
+            self.pool.loop.call_soon(begin)
 
     def _begin_waiting(self, connection: Connection) -> None:
         """Go on with an upload that has a place by now, if its client is still there."""
@@ -130,10 +131,10 @@ class Scheduler:
         self._answer_probes()
         now = time.monotonic()
         for connection in self.admission.take_expired(now):
-            self.refuse(connection)
+            self.exchange.guard(self.refuse, connection)
         for connection in self.uploads.take_expired(now):
             self.admission.count_refused("timeout")
-            self.refuse(connection)
+            self.exchange.guard(self.refuse, connection)
         clients = self.pool.clients()
         if self.admission.out_of_threads():
             self._cut([each for each in clients if each.kept_waiting(now) > STALLED])
