@@ -1,6 +1,6 @@
 """Errors as problem details (RFC 9457)."""
 
-from flask import Flask, abort, json, request
+from flask import Flask, abort, json
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.wrappers import Response
 
@@ -52,12 +52,14 @@ def refuse_large_body() -> None:
 
     A chunked body does not say how long it is, and Werkzeug cuts it at the limit without a word.
     """
-    environ = current_request().environ
+    asked = current_request()
+    environ = asked.environ
     if not environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
         return  # no body: RFC 9112 section 6.3; asking Flask costs 2 % of a small request
-    too_large = (request.content_length or 0) > (request.max_content_length or 0)
-    if request.content_length is None and environ.get("wsgi.input_terminated"):
-        request.get_data()
-        too_large = request.environ["wsgi.input"].read(1) != b""
+    length = asked.content_length
+    too_large = (length or 0) > (asked.max_content_length or 0)
+    if length is None and environ.get("wsgi.input_terminated"):
+        asked.get_data()
+        too_large = environ["wsgi.input"].read(1) != b""
     if too_large:
         abort(413)
