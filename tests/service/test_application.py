@@ -1,6 +1,7 @@
 """What a fork may use of Flask: each case is an app, built of Flask and of ours, asked the same."""
 
 import inspect
+import io
 import subprocess
 import sys
 import warnings
@@ -757,3 +758,36 @@ def test_command_line_finds_the_service():
 
     assert (result.returncode, result.stderr) == (0, "")
     assert "about.show_identity" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("ends", "limit", "of_request", "status"),
+    [
+        (True, 100, None, 200),
+        (False, 100, None, 200),  # of another server, whose body goes on with the next request
+        (True, None, None, 200),
+        (True, 100, 5, 413),
+        (True, 5, None, 413),
+        (True, 5, 100, 200),
+    ],
+)
+def test_a_body_is_read_to_its_end_and_limit(app, ends, limit, of_request, status):
+    app.config["MAX_CONTENT_LENGTH"] = limit
+    seen = []
+
+    @app.post("/read")
+    def read():
+        request.max_content_length = of_request
+        seen.append(request.stream is request.environ["wsgi.input"])
+        return request.get_data()
+
+    environ = create_environ("/read", method="POST", data=b"0123456789")
+    environ["wsgi.input"] = io.BytesIO(b"0123456789" + (b"" if ends else b"GET"))
+    if ends:
+        environ["wsgi.input_terminated"] = True
+    body, answered, _ = run_wsgi_app(app, environ)
+
+    assert int(answered.split()[0]) == status
+    if status == 200:
+        assert b"".join(body) == b"0123456789"
+        assert seen == [ends]
