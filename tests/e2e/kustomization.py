@@ -64,7 +64,7 @@ def image_of(kustomization: Path) -> str:
     raise LookupError(f"no Deployment in {kustomization}")
 
 
-def build(image: str, target: str = "runtime") -> None:
+def build(image: str, target: str = "runtime", requirements: str = "requirements.txt") -> None:
     """Build a target of the Dockerfile under a name, with its tag as the version."""
     arguments = [
         "--tag",
@@ -73,6 +73,8 @@ def build(image: str, target: str = "runtime") -> None:
         target,
         "--build-arg",
         f"VERSION={image.rpartition(':')[2]}",
+        "--build-arg",
+        f"REQUIREMENTS={requirements}",
     ]
     if base := os.environ.get("PYTHON_IMAGE"):
         arguments += ["--build-arg", f"PYTHON_IMAGE={base}"]
