@@ -2,11 +2,22 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeAlias
 
 Address: TypeAlias = tuple[int, int, int, Any]  # family, type, protocol and what connect() takes
+Found: TypeAlias = "Future[list[Address]]"
+
+# Seconds that a lookup may take before the last addresses of the name serve in its place.
+PATIENCE = 0.25
+# Seconds for which they may. RFC 8767 allows days, but a pod's address may soon be another pod's.
+STALE = 60.0
+
+
+class NoAnswer(OSError):
+    """Nobody has said whether there is such a name."""
 
 
 def look_up(host: str, port: int, flags: int = 0) -> list[Address]:
@@ -16,11 +27,20 @@ def look_up(host: str, port: int, flags: int = 0) -> list[Address]:
 
 
 class Names:
-    """Looks each name up once at a time, however many wait for it, so that threads stay few."""
+    """Looks each name up once at a time, however many wait for it, so that threads stay few.
 
-    def __init__(self, look_up: Callable[[str, int], list[Address]] = look_up) -> None:
+    While nobody answers, a name has its last addresses (RFC 8767).
+    """
+
+    def __init__(
+        self,
+        look_up: Callable[[str, int], list[Address]] = look_up,
+        stale: float = STALE,
+    ) -> None:
         self._look_up = look_up
-        self._lookups: dict[tuple[str, int], Future[list[Address]]] = {}
+        self._stale = stale
+        self._lookups: dict[tuple[str, int], tuple[float, Found]] = {}  # with their begin
+        self._last: dict[tuple[str, int], tuple[float, list[Address]]] = {}  # with its end
         self._lock = threading.Lock()
 
     def addresses(self, host: str, port: int, seconds: float) -> list[Address]:
@@ -28,30 +48,44 @@ class Names:
         try:
             return look_up(host, port, socket.AI_NUMERICHOST)
         except (socket.gaierror, UnicodeError):  # the latter for what is no name at all
-            return self._lookup(host, port).result(seconds)
+            began, found = self._lookup(host, port)
+        ended, last = self._last.get((host, port), (0.0, []))
+        now = time.monotonic()
+        if not last or now - ended > self._stale:
+            return found.result(seconds)
+        try:
+            return found.result(min(seconds, max(0.0, began + PATIENCE - now)))
+        except (TimeoutError, NoAnswer):
+            return last
 
-    def _lookup(self, host: str, port: int) -> "Future[list[Address]]":
+    def _lookup(self, host: str, port: int) -> tuple[float, Found]:
         with self._lock:
-            found = self._lookups.get((host, port))
-            if found is None:
-                found = Future()
+            lookup = self._lookups.get((host, port))
+            if lookup is None:
+                found: Found = Future()
+                lookup = time.monotonic(), found
                 thread = threading.Thread(target=self._run, args=(host, port, found), daemon=True)
                 try:
                     thread.start()
                 except RuntimeError as error:
                     raise OSError(str(error)) from error
-                self._lookups[host, port] = found
-            return found
+                self._lookups[host, port] = lookup
+            return lookup
 
-    def _run(self, host: str, port: int, found: "Future[list[Address]]") -> None:
+    def _run(self, host: str, port: int, found: Found) -> None:
         try:
             addresses = self._look_up(host, port)
+        except socket.gaierror as error:
+            again = error.errno == socket.EAI_AGAIN
+            failure: Exception | None = NoAnswer(str(error)) if again else OSError(str(error))
         except Exception as error:  # whatever it is, somebody waits
-            failure: Exception | None = OSError(str(error))
+            failure = OSError(str(error))
         else:
             failure = None
         with self._lock:
             self._lookups.pop((host, port), None)
+            if not failure:
+                self._last[host, port] = time.monotonic(), addresses
         if failure:
             found.set_exception(failure)
         else:

@@ -14,9 +14,10 @@ from typing import Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError, ProtocolError
 
-from service.upstream.names import Address, Names
+from service.upstream.names import Names
+from service.upstream.racing import race
 
-CONNECT = 1.5  # seconds: a packet may be lost once, and is sent again after 1 s
+CONNECT = 2.5  # seconds: the kernel sends the packet of each attempt again after 1 s
 NAMES = Names()
 
 
@@ -111,30 +112,13 @@ class TlsConnection(Dialling, HTTPSConnection):
 
 
 def connect(names: Names, host: str, port: int, seconds: float = CONNECT) -> socket.socket:
-    """Connect to a host; each of its addresses has so many seconds after the name is looked up.
+    """Connect to a host, in so many seconds after its name is looked up.
 
     Raises OSError, of which TimeoutError is one.
     """
     attempt = ATTEMPT.get()
-    error: OSError = OSError("there is no address")
-    for address in names.addresses(host, port, attempt.left()):
-        try:
-            return dial(address, attempt, seconds)
-        except OSError as problem:  # there may be no such family here
-            error = problem
-    raise error
-
-
-def dial(address: Address, attempt: Attempt, seconds: float) -> socket.socket:
-    """Connect to one address; raises OSError."""
-    family, kind, protocol, place = address
-    sock = LimitedSocket(family, kind, protocol)
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(min(seconds, attempt.left()))
-        sock.connect(place)
-        sock.settimeout(attempt.left())  # for TLS, which sets none itself
-    except OSError:
-        sock.close()
-        raise
+    addresses = names.addresses(host, port, attempt.left())
+    until = min(attempt.deadline, time.monotonic() + seconds)
+    sock = race(addresses, until, LimitedSocket)
+    sock.settimeout(attempt.left())  # for TLS, which sets none itself
     return sock

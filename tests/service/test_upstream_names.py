@@ -1,8 +1,10 @@
+import socket
 import threading
+import time
 
 import pytest
 
-from service.upstream.names import Names
+from service.upstream.names import PATIENCE, Names
 from tests.runtime.raw import eventually
 
 FOUND = [(2, 1, 6, ("10.0.0.1", 80))]
@@ -77,3 +79,58 @@ def test_a_lookup_that_fails_as_nobody_thought_ends():
         with pytest.raises(OSError) as raised:
             names.addresses("prices", 80, 10)
         assert type(raised.value) is OSError  # and no timeout
+
+
+class Failing:
+    """Finds a name, then does what it is told to."""
+
+    def __init__(self, failure):
+        self.failure = None
+        self.next = failure
+
+    def __call__(self, host, port):
+        if self.failure:
+            raise self.failure
+        self.failure = self.next
+        return FOUND
+
+
+def test_last_addresses_serve_while_nobody_answers():
+    names = Names(Failing(socket.gaierror(socket.EAI_AGAIN, "try again")))
+
+    assert [names.addresses("prices", 80, 10) for _ in range(3)] == [FOUND] * 3
+
+
+def test_last_addresses_serve_while_a_lookup_is_slow():
+    """And those who come later do not wait for the same lookup again."""
+    server = Server()
+    server.answers.set()
+    names = Names(server)
+    names.addresses("prices", 80, 10)
+    server.answers.clear()
+
+    began = time.monotonic()
+    assert names.addresses("prices", 80, 60) == FOUND
+    assert PATIENCE * 0.9 <= time.monotonic() - began < 5
+    began = time.monotonic()
+    assert [names.addresses("prices", 80, 60) for _ in range(100)] == [FOUND] * 100
+    assert time.monotonic() - began < 100 * PATIENCE / 5
+    assert server.asked == 2
+    server.answers.set()
+
+
+def test_last_addresses_do_not_serve_for_ever():
+    names = Names(Failing(socket.gaierror(socket.EAI_AGAIN, "try again")), stale=0.05)
+    names.addresses("prices", 80, 10)
+    time.sleep(0.1)
+
+    with pytest.raises(OSError, match="try again"):
+        names.addresses("prices", 80, 10)
+
+
+def test_a_name_that_is_gone_has_no_addresses():
+    names = Names(Failing(socket.gaierror(socket.EAI_NONAME, "not known")))
+    names.addresses("prices", 80, 10)
+
+    with pytest.raises(OSError, match="not known"):
+        names.addresses("prices", 80, 10)
