@@ -6,7 +6,7 @@ from threading import Thread
 import pytest
 
 from service.computing.meter import CpuMeter
-from service.runtime.admission import Admission, Verdict
+from service.runtime.admission import PRESSURE, Admission, Verdict
 
 
 class Request(CpuMeter):
@@ -323,3 +323,19 @@ def test_the_threads_turn_is_bounded():
     started = time.monotonic()
     admission.wait_until_empty(0.05)
     assert 0.04 < time.monotonic() - started < 10
+
+
+def test_pressure_begins_when_all_slots_are_taken_and_is_remembered():
+    process = Process(limit=4)
+    process.offer(4)
+    assert not process.admission.is_pressed(process.now)
+    process.offer()
+    assert process.admission.is_pressed(process.now)
+    assert process.admission.is_pressed(process.now + PRESSURE - 0.01)
+    assert not process.admission.is_pressed(process.now + PRESSURE)
+
+
+def test_refusal_is_pressure():
+    process = Process(limit=1, queue_length=1)
+    assert process.offer(3) is Verdict.REFUSE
+    assert process.admission.is_pressed(process.now)
