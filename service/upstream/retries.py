@@ -24,8 +24,8 @@ def pause(retry: int) -> float:
 
 def retry_after(text: str) -> int | None:
     """Return the seconds that a Retry-After asks for (RFC 9110 section 10.2.3), within bounds."""
-    if re.fullmatch("[0-9]{1,9}", text):
-        return min(int(text), LONGEST_RETRY_AFTER)
+    if re.fullmatch("[0-9]+", text):
+        return min(int(text.lstrip("0")[:10] or "0"), LONGEST_RETRY_AFTER)
     try:
         seconds = parsedate_to_datetime(text).timestamp() - time.time()
     except (ValueError, OverflowError, TypeError):

@@ -12,7 +12,7 @@ from service.config import Config
 from service.state import Stage
 from service.upstream import UpstreamFailed
 from service.upstream.names import Names
-from service.upstream.retries import RetryBudget
+from service.upstream.retries import LONGEST_RETRY_AFTER, RetryBudget, retry_after
 from service.upstream.sockets import ATTEMPT, Attempt, connect
 from tests.runtime.certificates import AUTHORITY, issue
 from tests.runtime.raw import eventually
@@ -743,6 +743,25 @@ def test_call_that_cannot_be_made_is_no_success(flaky):
 
     assert value(app, "requests_total", flaky.url, outcome="ok") == 0
     assert value(app, "requests_total", flaky.url, outcome="broken") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("0", 0),
+        ("5", 5),
+        ("00000000000005", 5),
+        ("9" * 5000, LONGEST_RETRY_AFTER),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_RETRY_AFTER),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_within_bounds(given, seconds):
+    assert retry_after(given) == seconds
 
 
 def test_longest_retry_after_counts(flaky):
