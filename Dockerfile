@@ -49,7 +49,7 @@ COPY --chown=10001:10001 service service
 ENV GRACEFUL_TIMEOUT=1
 # The whole server is started anew, not only its worker: configuring gunicorn by a module imports the
 # package in the master, and a worker forked from that has the old code.
-CMD ["watchfiles", "gunicorn --config python:service.gunicorn_conf", "/app/service"]
+CMD ["watchfiles", "python -m service", "/app/service"]
 
 FROM ${PYTHON_IMAGE} AS code
 COPY service /app/service
@@ -70,4 +70,4 @@ LABEL org.opencontainers.image.title="hellopod" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 EXPOSE 8000 9000
-CMD ["gunicorn", "--config", "python:service.gunicorn_conf"]
+CMD ["python", "-m", "service"]

@@ -22,7 +22,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: $(VENV)/runtime ## Serve on http://localhost:8000, configured as in the container
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec gunicorn --config python:service.gunicorn_conf
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec python -m service
 
 # The folders decide what runs where. One file of tests/process shows that the real thing starts.
 QUICK := tests/service tests/runtime tests/http1 tests/manifests tests/process/test_gunicorn_conf.py

@@ -83,7 +83,7 @@ GTHREAD = f"--worker-class gthread --threads {THREADS}"
 HELLOPOD = Server(
     "hellopod",
     lambda: sys.executable,
-    "-m gunicorn --config python:service.gunicorn_conf",
+    "-m service",
     directory=HERE.parent,
     environ={
         "PORT": "{port}",

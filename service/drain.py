@@ -2,7 +2,8 @@
 
 import os
 import signal
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
 from service import streams
 from service.state import PodState, Stage
@@ -17,6 +18,16 @@ def leave(_sig: int, _frame: Any) -> None:
     """Exit at once, whatever Python is in the middle of: nothing is being served yet."""
     streams.flush()
     os._exit(0)
+
+
+def refuse_start(reason: object) -> NoReturn:
+    """Exit with code 1 and one sentence: a setting is wrong.
+
+    Not by SystemExit, which Python shows as a traceback when PYTHONINSPECT is set.
+    """
+    print(f"hellopod: {reason}", file=sys.stderr)
+    streams.flush()
+    os._exit(1)
 
 
 def exit_on_stop_signals() -> None:

@@ -18,6 +18,7 @@ REFUSED = {
     "SCRIPT_NAME": AT_ROOT,
     "PROMETHEUS_MULTIPROC_DIR": IN_MEMORY,
     "prometheus_multiproc_dir": IN_MEMORY,
+    "PYTHONINSPECT": "Python would wait for input where it should end",
     "FLASK_DEBUG": "errors would pass the app's handlers by; LOG_LEVEL=debug is for the log",
     # With these a gunicorn tells its successor about sockets, and systemd a service.
     "GUNICORN_PID": BY_PORT,

@@ -1,4 +1,4 @@
-"""gunicorn's settings: `gunicorn --config python:service.gunicorn_conf`."""
+"""gunicorn's settings: `python -m service`."""
 
 import gc
 import logging
@@ -26,7 +26,7 @@ try:
     environment.check(os.environ)  # before anything that reads it is imported
     settings = Config.from_env(os.environ)
 except SettingError as error:
-    sys.exit(f"hellopod: {error}")
+    drain.refuse_start(error)
 
 from service import gunicorn_options  # noqa: E402
 from service.heartbeat import Heartbeat, folder  # noqa: E402
@@ -42,7 +42,7 @@ try:
     tls_certificate = Certificate(*files) if all(files) else None
 except Unusable as unusable:
     shown = settings.public()[unusable.setting]
-    sys.exit(f"hellopod: {unusable.setting}={shown!a} is not allowed: {unusable.reason}")
+    drain.refuse_start(f"{unusable.setting}={shown!a} is not allowed: {unusable.reason}")
 
 
 class Worker(PodWorker):
@@ -58,7 +58,7 @@ class Worker(PodWorker):
         try:
             gunicorn_options.check_configuration(globals(), cfg)
         except SettingError as error:
-            sys.exit(f"hellopod: {error}")
+            drain.refuse_start(error)
         super().check_config(cfg, log)
 
     @staticmethod
@@ -105,7 +105,7 @@ timeout = 30
 try:
     worker_tmp_dir = folder("/dev/shm", None)  # noqa: S108
 except OSError as problem:
-    sys.exit(f"hellopod: TMPDIR={os.environ.get('TMPDIR', '')!a} is not allowed: {problem}")
+    drain.refuse_start(f"TMPDIR={os.environ.get('TMPDIR', '')!a} is not allowed: {problem}")
 # It would write a socket into HOME at the start, which fails on a read-only root.
 control_socket_disable = True
 
@@ -125,7 +125,7 @@ def listening(name: str, port: int, backlog: int) -> socket.socket:
     try:
         return listeners.listen(port, backlog)
     except OSError as problem:
-        sys.exit(f"hellopod: {name}={port} is not allowed: {os.strerror(problem.errno or 0)}")
+        drain.refuse_start(f"{name}={port} is not allowed: {os.strerror(problem.errno or 0)}")
 
 
 def on_starting(server: Any) -> None:
@@ -198,4 +198,4 @@ try:  # now that all of ours is known
         globals(), sys.argv[1:], os.environ.get("GUNICORN_CMD_ARGS", "")
     )
 except SettingError as error:
-    sys.exit(f"hellopod: {error}")
+    drain.refuse_start(error)

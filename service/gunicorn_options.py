@@ -4,8 +4,12 @@ gunicorn takes them from its command line, from GUNICORN_CMD_ARGS, and from a co
 adds to ours. A setting that is in neither list is one of a newer gunicorn: it is refused too.
 """
 
+import io
 import shlex
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from typing import Any, NoReturn
 
 from gunicorn.config import Config
@@ -62,6 +66,7 @@ INSTEAD = {
     NEVER_CALLED: "on_reload pre_exec pre_request post_request",
 }
 REFUSED = {name: instead for instead, names in INSTEAD.items() for name in names.split()}
+VARIABLE = "GUNICORN_CMD_ARGS"
 
 
 def configured(ours: Mapping[str, Any]) -> Config:
@@ -78,20 +83,60 @@ def check_arguments(ours: Mapping[str, Any], arguments: list[str], variable: str
 
     Early: gunicorn acts on some of them before it asks anybody.
     """
-    parser = Config().parser()
-    for options, source in ((shlex.split(variable), " in GUNICORN_CMD_ARGS"), (arguments, "")):
+    by_variable, by_command = parsed_variable(variable), parsed(arguments)
+    if by_variable.config and by_command.config not in (None, by_variable.config):
+        source = f"--config={by_variable.config!a} in {VARIABLE}"
+        raise SettingError(f"{source} is not allowed: the command has another, which wins")
+    if by_variable.args:
+        source = f"{by_variable.args[0]!a} in {VARIABLE}"
+        raise SettingError(f"{source} is not allowed: the app is named on the command line")
+    for options, source in ((by_variable, f" in {VARIABLE}"), (by_command, "")):
         config = configured(ours)
-        for name, value in vars(parser.parse_known_args(options)[0]).items():
+        for name, value in vars(options).items():
             if value is not None and name in config.settings:
-                before = config.settings[name].get()
-                try:
-                    config.set(name, value)
-                except Exception:
-                    if name in ALLOWED:
-                        continue  # gunicorn says so itself
-                    refuse(config, name, value, source)
-                if not is_fine(name, before, config):
-                    refuse(config, name, value, source)
+                check_option(config, name, value, source)
+
+
+@cache
+def parser() -> ArgumentParser:
+    """Return gunicorn's own."""
+    made: ArgumentParser = Config("%(prog)s [OPTIONS] [APP_MODULE]", "python -m service").parser()
+    return made
+
+
+def parsed(options: list[str], source: str = "the command line") -> Namespace:
+    """Parse options; raise SettingError where gunicorn would end with its usage text."""
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said), redirect_stderr(said):
+            return parser().parse_args(options)
+    except SystemExit as end:
+        if not end.code and source != VARIABLE:
+            print(said.getvalue(), end="")  # of --help or --version
+            raise
+        reason = said.getvalue().partition(" error: ")[2] or "--help and --version serve nothing"
+        shown = reason.strip().encode("unicode_escape").decode()[:200]
+        raise SettingError(f"{source} is not allowed: {shown}") from None
+
+
+def parsed_variable(variable: str) -> Namespace:
+    """Parse GUNICORN_CMD_ARGS as gunicorn does; raise SettingError if it cannot be."""
+    try:
+        options = shlex.split(variable)
+    except ValueError as error:
+        raise SettingError(f"{VARIABLE} is not allowed: {error}") from None
+    return parsed(options, VARIABLE)
+
+
+def check_option(config: Config, name: str, value: Any, source: str) -> None:
+    """Raise SettingError if this value of an option may not be set."""
+    before = config.settings[name].get()
+    try:
+        config.set(name, value)
+    except Exception as error:
+        refuse(config, name, value, source, str(error))
+    if not is_fine(name, before, config):
+        refuse(config, name, value, source)
 
 
 def check_configuration(ours: Mapping[str, Any], config: Config) -> None:
@@ -108,11 +153,12 @@ def is_fine(name: str, before: Any, config: Config) -> bool:
     return bool(now) if name in LIMITS else name in ALLOWED or now == before
 
 
-def refuse(config: Config, name: str, value: Any, source: str) -> NoReturn:
-    """Raise SettingError."""
+def refuse(config: Config, name: str, value: Any, source: str, reason: str = "") -> NoReturn:
+    """Raise SettingError; `reason` is gunicorn's own, for what may be set to something else."""
     options = config.settings[name].cli
     value = ",".join(map(str, value)) if isinstance(value, list) else value
     shown = "'***'" if name == "raw_env" else ascii(value)[:80]  # that may hold a secret
-    instead = "at least 1" if name in LIMITS else REFUSED.get(name, "hellopod does not know it")
+    unknown = reason.encode("unicode_escape").decode() or "hellopod does not know it"
+    instead = "at least 1" if name in LIMITS else REFUSED.get(name, unknown)
     where = f"{options[-1] if options else name}={shown}{source}"
     raise SettingError(f"{where} is not allowed: {instead}")

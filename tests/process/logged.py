@@ -68,7 +68,7 @@ class Logged:
         closing = " ".join(
             f"{fd}>&-" for fd, target in ((1, stdout), (2, stderr)) if target is None
         )
-        command = [sys.executable, "-m", "gunicorn", *OURS, *([app] if app else [])]
+        command = [sys.executable, *OURS, *([app] if app else [])]
         self.process = subprocess.Popen(
             ["sh", "-c", f'exec "$@" {closing}', "sh", *command],
             cwd=REPOSITORY,

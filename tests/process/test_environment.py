@@ -25,8 +25,21 @@ REFUSED_STARTS = {
     (CMD, "--daemon"): ("--daemon=True in GUNICORN_CMD_ARGS", OPTIONS["daemon"]),
     (CMD, "--preload"): ("--preload=True in GUNICORN_CMD_ARGS", OPTIONS["preload_app"]),
     (CMD, "--max-requests 50"): ("--max-requests=50 in GUNICORN_CMD_ARGS", OPTIONS["max_requests"]),
+    (CMD, "--chdir /no/folder"): (
+        "--chdir='/no/folder' in GUNICORN_CMD_ARGS",
+        "can't chdir to '/no/folder'",
+    ),
+    # gunicorn looks at these before it loads any configuration.
+    (CMD, "--no-such"): (CMD, "unrecognized arguments: --no-such"),
+    (CMD, "--workers abc"): (CMD, "argument -w/--workers: invalid int value: 'abc'"),
+    (CMD, "--name 'a"): (CMD, "No closing quotation"),
+    (CMD, "--config other.py"): (
+        "--config='other.py' in GUNICORN_CMD_ARGS",
+        "the command has another, which wins",
+    ),
+    (CMD, "--help"): (CMD, "--help and --version serve nothing"),
+    ("WEB_CONCURRENCY", "abc"): ("WEB_CONCURRENCY='abc'", REFUSED["WEB_CONCURRENCY"]),
     ("FORWARDED_ALLOW_IPS", "*"): ("FORWARDED_ALLOW_IPS='*'", REFUSED["FORWARDED_ALLOW_IPS"]),
-    # Numbers, which gunicorn wants for one of them before it asks anybody.
     **{
         (name, "4"): (f"{name}='4'", instead)
         for name, instead in REFUSED.items()
@@ -41,6 +54,9 @@ ODD = {
     "PYTHONIOENCODING": "ascii",
     "PYTHONINTMAXSTRDIGITS": "640",
     "PYTHONOPTIMIZE": "2",
+    "PYTHONWARNINGS": "error",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "UMASK": "none",
     "PYTHONHASHSEED": "0",
     "TZ": "Nowhere/Else",
     "TMPDIR": "/no/such/folder",
@@ -57,10 +73,10 @@ ODD = {
 }
 
 
-def start(environ):
+def start(environ, *arguments):
     """Start it; return its exit code and what it printed."""
     done = subprocess.run(
-        [sys.executable, "-m", "gunicorn", *OURS],
+        [sys.executable, *(arguments or OURS)],
         cwd=REPOSITORY,
         env={"PATH": os.environ["PATH"], "PORT": "0", "MANAGEMENT_PORT": "0", **environ},
         capture_output=True,
@@ -78,6 +94,38 @@ def test_what_would_break_a_promise_stops_the_start():
         (1, f"hellopod: {what} is not allowed: {instead}\n")
         for what, instead in REFUSED_STARTS.values()
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--no-such",), "the command line is not allowed: unrecognized arguments: --no-such"),
+        (("-c", "a.py"), "--config='a.py' is not allowed: start `gunicorn` with it"),
+        (("-w", "4"), f"--workers=4 is not allowed: {OPTIONS['workers']}"),
+    ],
+)
+def test_the_command_line(arguments, reason):
+    assert start({}, *OURS, *arguments) == (1, f"hellopod: {reason}\n")
+
+
+def test_it_says_what_its_options_are():
+    code, said = start({}, *OURS, "--help")
+    assert code == 0
+    assert said.startswith("usage: python -m service [OPTIONS] [APP_MODULE]\n")
+    assert start({}, *OURS, "--version")[0] == 0
+
+
+def test_gunicorn_itself_may_be_started_with_the_configuration():
+    command = ("-m", "gunicorn", "--config", "python:service.gunicorn_conf")
+    assert start({}, *command, "--check-config") == (0, "")
+    for given in {CMD: "--workers 4"}, {"PYTHONINSPECT": "1"}, {"PORT": "abc"}:
+        code, said = start(given, *command)
+        assert code == 1
+        assert said.startswith("hellopod: ")
+        assert said.count("\n") == 1
+    with Gunicorn(*command) as server:
+        assert get(server.port, "/")[0] == 200
+        assert server.stop() == 0
 
 
 def test_what_has_no_effect():

@@ -67,7 +67,7 @@ def test_stop_is_quick_and_clean(request_bytes):
 
 def test_an_app_that_cannot_be_loaded_ends_the_start():
     """And no thread that waits for requests keeps the worker."""
-    command = [sys.executable, "-m", "gunicorn", *OURS, "tests.runtime.no_such_app:application"]
+    command = [sys.executable, *OURS, "tests.runtime.no_such_app:application"]
     start = subprocess.run(
         ["timeout", "--signal=KILL", "20", *command],  # its whole process group
         cwd=REPOSITORY,
@@ -81,7 +81,7 @@ def test_an_app_that_cannot_be_loaded_ends_the_start():
 
 
 def test_settings_reach_gunicorn():
-    command = [sys.executable, "-m", "gunicorn", *OURS, "--print-config"]
+    command = [sys.executable, *OURS, "--print-config"]
     given = {"KEEPALIVE": "66", "GRACEFUL_TIMEOUT": "7"}
     environ = {"PATH": os.environ["PATH"], **given}
     run = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True)

@@ -468,7 +468,7 @@ def test_a_handshake_may_end_in_the_stop(files):
 
 def start(**settings):
     return subprocess.run(
-        [sys.executable, "-m", "gunicorn", *OURS, "--check-config"],
+        [sys.executable, *OURS, "--check-config"],
         cwd=REPOSITORY,
         env={"PATH": os.environ["PATH"], **settings},
         stdin=subprocess.DEVNULL,

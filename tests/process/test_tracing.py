@@ -147,7 +147,7 @@ def start_without_opentelemetry(folder, *arguments, **settings):
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder)}
     # -S: no site-packages but this folder.
     return subprocess.run(
-        [sys.executable, "-S", "-m", "gunicorn", *OURS, *arguments],
+        [sys.executable, "-S", *OURS, *arguments],
         cwd=REPOSITORY,
         env=environ | {"PORT": "0", "MANAGEMENT_PORT": "0"} | settings,
         capture_output=True,

@@ -33,7 +33,16 @@ def server():
 @pytest.fixture(scope="module")
 def stock():
     limits = ("--threads", "8", "--keep-alive", "3", "--no-control-socket")
-    command = ("--worker-class", "gthread", "--bind", "127.0.0.1:0", *limits, TEST_APP)
+    command = (
+        "-m",
+        "gunicorn",
+        "--worker-class",
+        "gthread",
+        "--bind",
+        "127.0.0.1:0",
+        *limits,
+        TEST_APP,
+    )
     with Gunicorn(*command) as gunicorn:
         yield gunicorn
 

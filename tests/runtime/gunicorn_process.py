@@ -12,7 +12,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 TEST_APP = "tests.runtime.app:application"
-OURS = ("--config", "python:service.gunicorn_conf")
+OURS = ("-m", "service")  # as the image starts it
 
 
 class Gunicorn:
@@ -33,7 +33,7 @@ class Gunicorn:
         """Start the process and come back at once."""
         limited = ["prlimit", f"--nofile={self.files}"] if self.files else []
         self.process = subprocess.Popen(
-            [*limited, self.python, "-m", "gunicorn", *self.arguments],
+            [*limited, self.python, *self.arguments],
             cwd=self.directory,
             env=self.environ,
             stdout=subprocess.PIPE,

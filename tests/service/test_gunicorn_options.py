@@ -1,5 +1,8 @@
 """Each of gunicorn's settings is decided about: it may be set, or there is another way."""
 
+import contextlib
+import shlex
+
 import pytest
 from gunicorn.config import KNOWN_SETTINGS, Config
 
@@ -18,6 +21,7 @@ OURS = {"bind": "[::]:8000", "workers": 1, "threads": 64, "accesslog": "-", "kee
 NAMES = {setting.name: setting for setting in KNOWN_SETTINGS}
 # Values that gunicorn takes, where it does not take just any.
 VALUES = {
+    "chdir": "/",
     "user": "65534",
     "group": "65534",
     "umask": "77",
@@ -81,6 +85,74 @@ def test_no_limit(name):
 
 def test_what_changes_nothing():
     check_arguments(OURS, ["--workers=1", "--keep-alive", "75", "app:app"], "--threads 64")
+
+
+def refusal(*arguments, variable=""):
+    """Return in which words they are refused, which are one line."""
+    with pytest.raises(SettingError) as refused:
+        check_arguments(OURS, list(arguments), variable)
+    message = str(refused.value)
+    assert message.isprintable() and message.isascii() and len(message) < 300
+    return message
+
+
+@pytest.mark.parametrize("name", CLI)
+def test_an_absurd_value(name):
+    """Refused in one line; where gunicorn takes any text, nothing else is raised."""
+    for value in "absurd", "-1", "a\nb", "é\x1b[2J", "'", "9" * 5000:
+        argument = f"{NAMES[name].cli[-1]}={value}"
+        for arguments, variable in ([argument], ""), ([], shlex.quote(argument)):
+            if name not in ALLOWED or (name in LIMITS and not value.startswith("9")):
+                assert " is not allowed: " in refusal(*arguments, variable=variable)
+                continue
+            with contextlib.suppress(SettingError):
+                check_arguments(OURS, arguments, variable)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("--no-such", "unrecognized arguments: --no-such"),
+        ("--no-such\\\n=1", "unrecognized arguments: --no-such"),
+        ("--workers abc", "argument -w/--workers: invalid int value: 'abc'"),
+        ("--workers", "argument -w/--workers: expected one argument"),
+        ("--daemon=yes", "argument -D/--daemon: ignored explicit argument 'yes'"),
+        ("--wor 4", "ambiguous option: --wor could match --workers, --worker-class"),
+        ("--name 'a: error: b' --no-such", "unrecognized arguments: --no-such"),
+    ],
+)
+def test_what_gunicorn_cannot_parse(text, reason):
+    assert refusal(variable=text).startswith(f"GUNICORN_CMD_ARGS is not allowed: {reason}")
+    assert refusal(*shlex.split(text)).startswith(f"the command line is not allowed: {reason}")
+
+
+@pytest.mark.parametrize("text", ["'", '--name "a', "\\"])
+def test_a_quotation_without_an_end(text):
+    assert refusal(variable=text).startswith("GUNICORN_CMD_ARGS is not allowed: No ")
+
+
+def test_a_short_option_and_the_beginning_of_a_long_one():
+    for text in ("-w4", "-w 4", "--workers=4"):
+        assert refusal(variable=text).startswith("--workers=4 in GUNICORN_CMD_ARGS is not")
+    assert refusal("--worker-cl", "gevent").startswith(
+        "--worker-class='gevent' is not allowed: one "
+    )
+
+
+def test_what_the_command_line_alone_can_say():
+    """gunicorn would ignore it in the variable, or serve nothing."""
+    ours = ["--config", "python:service.gunicorn_conf"]
+    for text in ("-h", "--help", "-v", "--version"):
+        assert "serve nothing" in refusal(variable=text)
+    assert refusal(*ours, variable="-c other.py").startswith("--config='other.py' in GUNICORN_CMD")
+    assert refusal(*ours, variable="app:app").startswith("'app:app' in GUNICORN_CMD_ARGS is not")
+    check_arguments(OURS, [], " ".join(ours))
+    check_arguments(OURS, ours, " ".join(ours))
+
+
+def test_the_reason_of_a_value_that_gunicorn_does_not_take():
+    message = "--chdir='/no/folder' is not allowed: can't chdir to '/no/folder'"
+    assert refusal("--chdir", "/no/folder") == message
 
 
 def test_a_secret_is_not_shown():
