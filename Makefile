@@ -66,19 +66,19 @@ logs: ## Follow the logs of all its pods
 down: ## Remove that cluster
 	@$(PYTHON) -m local.cluster down
 
-# `make up` has a cluster of its own. Not beside the other one: the usual number of inotify instances,
+# These have clusters of their own. Not beside the other one: the usual number of inotify instances,
 # 128, is not enough for both. Before it, because a run ends with a list of what it has not seen, and
-# that of `make up` is short.
-UP := tests/e2e/test_up.py
-NOT_UP := --ignore $(UP)
+# theirs is short.
+APART := tests/e2e/test_up.py tests/e2e/test_addresses.py
+NOT_APART := $(addprefix --ignore=,$(APART))
 RESULTS ?= docs/e2e-full.txt
 
 e2e: $(VENV)/dev ## Prove the promises on a kind cluster of its own
-	$(if $(PYTEST),,$(VENV)/bin/pytest $(UP))
-	$(VENV)/bin/pytest tests/e2e $(NOT_UP) $(PYTEST)
+	$(if $(PYTEST),,$(VENV)/bin/pytest $(APART))
+	$(VENV)/bin/pytest tests/e2e $(NOT_APART) $(PYTEST)
 
 e2e-full: $(VENV)/dev ## The same at full length: load of minutes, each event three times
-	HELLOPOD_E2E_FULL=1 $(VENV)/bin/pytest tests/e2e $(NOT_UP) --results $(RESULTS) $(PYTEST)
+	HELLOPOD_E2E_FULL=1 $(VENV)/bin/pytest tests/e2e $(NOT_APART) --results $(RESULTS) $(PYTEST)
 
 image: ## Build the image
 	docker build --tag $(IMAGE) $(addprefix --build-arg PYTHON_IMAGE=,$(PYTHON_IMAGE)) \

@@ -16,6 +16,7 @@ from .commands import CommandFailed, run
 from .kustomization import ROOT, overlay
 
 NAME = "hellopod-e2e"
+CONFIGURATION = Path(__file__).with_name("kind.yaml")
 # Every node takes from limits that the whole machine shares, with other clusters too.
 INOTIFY = "https://kind.sigs.k8s.io/docs/user/known-issues/#pod-errors-due-to-too-many-open-files"
 
@@ -75,8 +76,14 @@ class Cluster:
 
 
 @contextmanager
-def own(directory: Path, image: str | None, keep: bool, name: str = NAME) -> Iterator[Cluster]:
-    """Create the suite's kind cluster, or one of another name, and delete it in the end.
+def own(
+    directory: Path,
+    image: str | None,
+    keep: bool,
+    name: str = NAME,
+    configuration: Path = CONFIGURATION,
+) -> Iterator[Cluster]:
+    """Create the suite's kind cluster, or another one, and delete it in the end.
 
     Its kubeconfig is a file of its own, so that the user's current context stays.
     """
@@ -84,7 +91,7 @@ def own(directory: Path, image: str | None, keep: bool, name: str = NAME) -> Ite
     kustomization = overlay(directory, "hellopod", image) if image else ROOT
     delete(kubeconfig, name)  # what an earlier run left, that was killed or kept it
     try:
-        create(kubeconfig, name)
+        create(kubeconfig, name, configuration)
         yield Cluster(f"kind-{name}", kubeconfig, "hellopod", kustomization)
     finally:
         if keep:
@@ -93,8 +100,7 @@ def own(directory: Path, image: str | None, keep: bool, name: str = NAME) -> Ite
             delete(kubeconfig, name)
 
 
-def create(kubeconfig: Path, name: str) -> None:
-    configuration = Path(__file__).with_name("kind.yaml")
+def create(kubeconfig: Path, name: str, configuration: Path) -> None:
     node_image = os.environ.get("KIND_NODE_IMAGE")
     run(
         *("kind", "create", "cluster", "--name", name, "--config", configuration),

@@ -25,13 +25,13 @@ def sort(items: list[pytest.Item]) -> None:
 
     Before the end come those that deploy a variant, then those with a Prometheus, which would only
     disturb the others, and last those that deploy by themselves and need the namespace free, and
-    that of `make up`, which has a cluster of its own.
+    those that have clusters of their own.
     """
     variants = dict.fromkeys(VARIANTS, 2)
     observed = dict.fromkeys(
         ("test_scraping", "test_alerts", "test_instances", "test_autoscaling"), 3
     )
-    last = {"test_delete": 4, "test_skaffold": 5, "test_dev": 6, "test_up": 7}
+    last = {"test_delete": 4, "test_skaffold": 5, "test_dev": 6, "test_up": 7, "test_addresses": 7}
     place = {SMOKE: 0, **variants, **observed, **last}
     items.sort(key=lambda item: place.get(item.path.stem, 1))
 

@@ -36,10 +36,11 @@ def test_second_run_installs_nothing():
 
 def test_e2e_ends_with_the_longer_run():
     """The one whose end lists what was not seen."""
-    up, rest = make("--silent", "--dry-run", "e2e", "PYTEST=").stdout.splitlines()[-2:]
+    apart, rest = make("--silent", "--dry-run", "e2e", "PYTEST=").stdout.splitlines()[-2:]
+    files = ("tests/e2e/test_up.py", "tests/e2e/test_addresses.py")
 
-    assert up.endswith("pytest tests/e2e/test_up.py")
-    assert "pytest tests/e2e --ignore tests/e2e/test_up.py" in rest
+    assert apart.endswith(f"pytest {' '.join(files)}")
+    assert f"pytest tests/e2e {' '.join(f'--ignore={file}' for file in files)}" in rest
 
 
 def test_every_folder_of_tests_runs():
