@@ -12,6 +12,7 @@ from tests.manifests.custom_resources import problems
 from tests.promql import nodes
 
 COMPONENT = "autoscale-on-saturation"
+INSTANCE = "app_kubernetes_io_instance"
 [SAMPLE] = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/scaling.md").read_text(), re.S)
 HPA = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler"}
 
@@ -134,9 +135,37 @@ def test_overlay_in_the_document(tmp_path, namespace):
 
     assert changed.find("ScaledObject")["metadata"]["namespace"] == namespace
     assert prometheus["metadata"]["serverAddress"] == "http://prometheus.monitoring.svc:9090"
+    assert asked(changed) == {"job": "hellopod", "namespace": namespace, INSTANCE: "hellopod"}
+
+
+def asked(rendering):
+    """Return what the query asks for: each label and the one value that it may have."""
+    _, _, prometheus = scaled(rendering)
     first, *_ = nodes(parse(prometheus["metadata"]["query"]), VectorSelector)
-    asked = {matcher.name: matcher.value for matcher in first.matchers.matchers}
-    assert asked == {"job": "hellopod", "namespace": namespace}
+    return {matcher.name: matcher.value for matcher in first.matchers.matchers}
+
+
+@pytest.mark.parametrize("form", [{"namePrefix": "blue-"}, {"nameSuffix": "-two"}])
+@pytest.mark.parametrize("below", [True, False])
+def test_each_copy_counts_its_own_requests(tmp_path, form, below):
+    """Whether the copy has its name here or in the overlay that this one builds on."""
+    place, here = "k8s/base", form
+    if below:
+        (tmp_path / "below").mkdir()
+        overlay(tmp_path / "below", place, **form)
+        place, here = tmp_path / "below", {}
+    lines = yaml.safe_load(SAMPLE)["replacements"]
+    (tmp_path / "copy").mkdir()
+    copy = overlay(tmp_path / "copy", place, COMPONENT, namespace="a", replacements=lines, **here)
+
+    instance = copy.deployment["template"]["metadata"]["labels"]["app.kubernetes.io/instance"]
+    assert instance != "hellopod"
+    assert asked(copy) == {"job": "hellopod", "namespace": "a", INSTANCE: instance}
+
+
+def test_a_copy_that_does_not_say_so_counts_all_of_its_namespace(tmp_path):
+    """Its own too, and not those of another copy alone."""
+    assert asked(overlay(tmp_path, "k8s/base", COMPONENT, namePrefix="blue-"))[INSTANCE] == ".*"
 
 
 @pytest.mark.parametrize(
