@@ -28,7 +28,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
         upstream,
     )
     from service.application import Application
-    from service.config import Config
+    from service.config import Config, SettingError
 
     config = config or Config.from_env(os.environ)
     app = Application(__name__, static_folder=None)
@@ -48,8 +48,11 @@ def create_app(config: "Config | None" = None) -> "Flask":
     health.init_app(app)
     chaos.init_app(app)
     if config.otel_exporter_otlp_endpoint:
-        from service import tracing  # not above: the packages it needs are an extra
+        try:
+            from service import tracing  # not above: the packages it needs are an extra
 
-        tracing.init_app(app)
+            tracing.init_app(app)
+        except ValueError as error:  # the SDK reads its own variables, some while it is imported
+            raise SettingError(f"a variable of OpenTelemetry is not allowed: {error}") from error
     proxy.init_app(app)  # outermost: spans too are the client's
     return app

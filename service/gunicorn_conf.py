@@ -61,6 +61,14 @@ class Worker(PodWorker):
             drain.refuse_start(error)
         super().check_config(cfg, log)
 
+    def load_wsgi(self) -> None:
+        """Load the app; a setting that it refuses ends the pod with one sentence."""
+        try:
+            super().load_wsgi()
+        except SettingError as error:
+            POD.exit_code = 1
+            drain.refuse_start(error)
+
     @staticmethod
     def render(registry: Any, accept: str) -> tuple[bytes, str]:
         """Return metrics as text, and their media type."""
