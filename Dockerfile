@@ -19,7 +19,9 @@ COPY ${REQUIREMENTS} requirements.txt
 RUN pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes --requirement requirements.txt
 
 FROM ${PYTHON_IMAGE} AS base
+# PYTHONPATH because with PYTHONSAFEPATH Python does not look into the working directory.
 ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONPATH=/app \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /app

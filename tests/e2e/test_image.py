@@ -19,7 +19,10 @@ from .waiting import eventually
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 [OFFICIAL] = re.findall("^FROM (.*) AS python$", DOCKERFILE, re.MULTILINE)
 BASE = os.environ.get("PYTHON_IMAGE", OFFICIAL)
-HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+HARDENED = (
+    *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+    *("--env", "PYTHONSAFEPATH=1"),
+)
 FILES = """
 import json, os
 skip = ("/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
@@ -69,6 +72,14 @@ def test_run_and_stop(container: str) -> None:
     assert time.monotonic() - start < 3
     state = json.loads(run("docker", "inspect", container).stdout)[0]["State"]
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
+
+
+def test_options_of_gunicorn_are_checked_before_it_reads_them(image: str) -> None:
+    variable = "GUNICORN_CMD_ARGS=--wor 4"
+    with pytest.raises(
+        CommandFailed, match="^exit code 1: .*\nhellopod: GUNICORN_CMD_ARGS is not "
+    ):
+        run("docker", "run", "--rm", "--env", variable, image)
 
 
 def test_too_few_threads_stop_the_start(image: str) -> None:
