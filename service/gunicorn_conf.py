@@ -1,4 +1,4 @@
-"""gunicorn's settings: `python -m service`."""
+"""gunicorn's settings; `python -m service` starts it with them."""
 
 import gc
 import logging

@@ -5,6 +5,7 @@ adds to ours. A setting that is in neither list is one of a newer gunicorn: it i
 """
 
 import io
+import re
 import shlex
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
@@ -88,8 +89,7 @@ def check_arguments(ours: Mapping[str, Any], arguments: list[str], variable: str
         source = f"--config={by_variable.config!a} in {VARIABLE}"
         raise SettingError(f"{source} is not allowed: the command has another, which wins")
     if by_variable.args:
-        source = f"{by_variable.args[0]!a} in {VARIABLE}"
-        raise SettingError(f"{source} is not allowed: the app is named on the command line")
+        raise SettingError(f"an app in {VARIABLE} is not allowed: the command line names it")
     for options, source in ((by_variable, f" in {VARIABLE}"), (by_command, "")):
         config = configured(ours)
         for name, value in vars(options).items():
@@ -115,7 +115,8 @@ def parsed(options: list[str], source: str = "the command line") -> Namespace:
             print(said.getvalue(), end="")  # of --help or --version
             raise
         reason = said.getvalue().partition(" error: ")[2] or "--help and --version serve nothing"
-        shown = reason.strip().encode("unicode_escape").decode()[:200]
+        without_values = re.sub(r"=\S+", "=...", reason.strip())  # they may be secrets
+        shown = without_values.encode("unicode_escape").decode()[:200]
         raise SettingError(f"{source} is not allowed: {shown}") from None
 
 

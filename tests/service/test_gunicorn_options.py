@@ -145,7 +145,7 @@ def test_what_the_command_line_alone_can_say():
     for text in ("-h", "--help", "-v", "--version"):
         assert "serve nothing" in refusal(variable=text)
     assert refusal(*ours, variable="-c other.py").startswith("--config='other.py' in GUNICORN_CMD")
-    assert refusal(*ours, variable="app:app").startswith("'app:app' in GUNICORN_CMD_ARGS is not")
+    assert refusal(*ours, variable="app:app").startswith("an app in GUNICORN_CMD_ARGS is not")
     check_arguments(OURS, [], " ".join(ours))
     check_arguments(OURS, ours, " ".join(ours))
 
@@ -158,6 +158,8 @@ def test_the_reason_of_a_value_that_gunicorn_does_not_take():
 def test_a_secret_is_not_shown():
     with pytest.raises(SettingError, match=r"^--env='\*\*\*' in GUNICORN_CMD_ARGS is not allowed"):
         check_arguments(OURS, [], "--env PASSWORD=geheim")
+    for text in ("--evn=PASSWORD=geheim", "--e=geheim", "A=geheim", "--paste=a --no=geheim"):
+        assert "geheim" not in refusal(variable=text)
 
 
 def test_another_configuration():
