@@ -18,9 +18,15 @@ from gunicorn.config import Config
 from service.config import SettingError
 from service.environment import AT_ROOT, ONE_WORKER
 
-# The promises hold with any value of these; the limits must not be 0, which means none.
-LIMITS = {"limit_request_line", "limit_request_fields", "limit_request_field_size"}
-ALLOWED = LIMITS | set(
+# The least that each may be: the kubelet's probes and Prometheus' scrapes have to fit, with room.
+# To gunicorn 0 means none.
+LIMITS = {
+    "limit_request_line": 100,  # bytes
+    "limit_request_fields": 10,
+    "limit_request_field_size": 500,  # bytes: what Prometheus accepts takes about 350
+}
+# The promises hold with any value of these.
+ALLOWED = LIMITS.keys() | set(
     "config wsgi_app check_config print_config chdir pythonpath proc_name default_proc_name "
     "post_fork worker_int worker_abort nworkers_changed on_exit".split()
 )
@@ -151,7 +157,7 @@ def check_configuration(ours: Mapping[str, Any], config: Config) -> None:
 def is_fine(name: str, before: Any, config: Config) -> bool:
     """Whether the promises hold with what a setting is now."""
     now = config.settings[name].get()
-    return bool(now) if name in LIMITS else name in ALLOWED or now == before
+    return now >= LIMITS[name] if name in LIMITS else name in ALLOWED or now == before
 
 
 def refuse(config: Config, name: str, value: Any, source: str, reason: str = "") -> NoReturn:
@@ -159,7 +165,8 @@ def refuse(config: Config, name: str, value: Any, source: str, reason: str = "")
     options = config.settings[name].cli
     value = ",".join(map(str, value)) if isinstance(value, list) else value
     shown = "'***'" if name == "raw_env" else ascii(value)[:80]  # that may hold a secret
-    unknown = reason.encode("unicode_escape").decode() or "hellopod does not know it"
-    instead = "at least 1" if name in LIMITS else REFUSED.get(name, unknown)
+    reason = reason.encode("unicode_escape").decode() or "hellopod does not know it"
+    least = f"at least {LIMITS.get(name)}, for probes and scrapes"
+    instead = least if name in LIMITS else REFUSED.get(name, reason)
     where = f"{options[-1] if options else name}={shown}{source}"
     raise SettingError(f"{where} is not allowed: {instead}")

@@ -7,14 +7,17 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from gunicorn.config import KNOWN_SETTINGS
 
 from service.environment import REFUSED
+from service.gunicorn_options import LIMITS
 from service.gunicorn_options import REFUSED as OPTIONS
 from tests.process.namespace import UNSHARE, need
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, Gunicorn
 from tests.runtime.raw import connect, get, metric, read_response
 
 CMD = "GUNICORN_CMD_ARGS"
+NAMES = {setting.name: setting for setting in KNOWN_SETTINGS}
 REFUSED_STARTS = {
     (CMD, "--bind 0.0.0.0:5000"): ("--bind='0.0.0.0:5000' in GUNICORN_CMD_ARGS", OPTIONS["bind"]),
     (CMD, "--workers 4"): ("--workers=4 in GUNICORN_CMD_ARGS", OPTIONS["workers"]),
@@ -28,6 +31,10 @@ REFUSED_STARTS = {
     (CMD, "--chdir /no/folder"): (
         "--chdir='/no/folder' in GUNICORN_CMD_ARGS",
         "can't chdir to '/no/folder'",
+    ),
+    (CMD, "--limit-request-fields 1"): (
+        "--limit-request-fields=1 in GUNICORN_CMD_ARGS",
+        "at least 10, for probes and scrapes",
     ),
     # gunicorn looks at these before it loads any configuration.
     (CMD, "--no-such"): (CMD, "unrecognized arguments: --no-such"),
@@ -71,6 +78,17 @@ ODD = {
     CMD: "--workers 1 --name hello --limit-request-line 2000 --limit-request-fields 20 "
     "--limit-request-field_size 1000",
 }
+# As Prometheus 3 sends them, which has the largest headers of all that come to every pod.
+SCRAPE = (
+    "User-Agent: Prometheus/3.16.0\r\n"
+    "Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+    "encoding=delimited;q=0.7,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;"
+    "q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;"
+    "escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2\r\n"
+    "Accept-Encoding: gzip\r\nX-Prometheus-Scrape-Timeout-Seconds: 10\r\n"
+    "Authorization: Bearer x\r\nTraceparent: 00-0af7651916cd43dd8448eb211c80319c-"
+    "b7ad6b7169203331-01\r\n"
+)
 
 
 def start(environ, *arguments):
@@ -143,6 +161,13 @@ def test_what_has_no_effect():
         assert metric(server.management, "hellopod_worker_restarts_total") == 0
         assert {record["level"] for record in server.records()} == {"INFO"}
         assert server.stop() == 0
+
+
+def test_a_scrape_fits_into_the_least_limits():
+    options = (f"{NAMES[name].cli[-1]}={least}" for name, least in LIMITS.items())
+    with Gunicorn(GUNICORN_CMD_ARGS=" ".join(options)) as server:
+        assert get(server.management, "/metrics", SCRAPE)[0] == 200
+        assert get(server.port, "/metrics", "A: b\r\n" * 10)[0] == 431
 
 
 @pytest.mark.parametrize(

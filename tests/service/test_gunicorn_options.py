@@ -21,6 +21,7 @@ OURS = {"bind": "[::]:8000", "workers": 1, "threads": 64, "accesslog": "-", "kee
 NAMES = {setting.name: setting for setting in KNOWN_SETTINGS}
 # Values that gunicorn takes, where it does not take just any.
 VALUES = {
+    **dict.fromkeys(LIMITS, "1000"),
     "chdir": "/",
     "user": "65534",
     "group": "65534",
@@ -76,11 +77,14 @@ def test_an_option(name):
         assert "\n" not in message and len(message) < 250
 
 
-@pytest.mark.parametrize("name", sorted(LIMITS))
-def test_no_limit(name):
-    """0 is none to gunicorn, and would be all to the runtime."""
-    with pytest.raises(SettingError, match=f"^{NAMES[name].cli[-1]}=0 is not allowed: at least 1$"):
-        check_arguments(OURS, [f"{NAMES[name].cli[-1]}=0"], "")
+@pytest.mark.parametrize("name", LIMITS)
+def test_limits(name):
+    """0 is none to gunicorn, and would be all to the runtime; with 1 every probe would fail."""
+    option, least = NAMES[name].cli[-1], LIMITS[name]
+    for value in (0, 1, least - 1):
+        message = f"{option}={value} is not allowed: at least {least}, for probes and scrapes"
+        assert refusal(f"{option}={value}") == message
+    check_arguments(OURS, [f"{option}={least}"], "")
 
 
 def test_what_changes_nothing():
@@ -167,7 +171,7 @@ def test_another_configuration():
     for name in NAMES:
         config = configured(OURS)
         check_configuration(OURS, config)
-        config.settings[name].value = object()
+        config.settings[name].value = LIMITS.get(name, object())
         if name in ALLOWED:
             check_configuration(OURS, config)
             continue
