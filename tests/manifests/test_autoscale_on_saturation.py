@@ -163,6 +163,19 @@ def test_each_copy_counts_its_own_requests(tmp_path, form, below):
     assert asked(copy) == {"job": "hellopod", "namespace": "a", INSTANCE: instance}
 
 
+def test_a_copy_with_a_label_of_its_own(tmp_path):
+    guide = (ROOT / "docs/instances.md").read_text()
+    [[path]] = [re.findall(r"`fieldPath: (\S+)`", guide)]
+    label = {"pairs": {"app.kubernetes.io/instance": "mine"}, "includeSelectors": True}
+    lines = yaml.safe_load(SAMPLE)["replacements"]
+    lines[1]["source"]["fieldPath"] = path
+    form = {"namePrefix": "blue-", "labels": [label], "namespace": "a"}
+    copy = overlay(tmp_path, "k8s/base", COMPONENT, replacements=lines, **form)
+
+    assert copy.deployment["selector"]["matchLabels"]["app.kubernetes.io/instance"] == "mine"
+    assert asked(copy)[INSTANCE] == "mine"
+
+
 def test_a_copy_that_does_not_say_so_counts_all_of_its_namespace(tmp_path):
     """Its own too, and not those of another copy alone."""
     assert asked(overlay(tmp_path, "k8s/base", COMPONENT, namePrefix="blue-"))[INSTANCE] == ".*"
