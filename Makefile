@@ -111,13 +111,13 @@ audit: $(VENV)/dev ## Look all locks up among the known vulnerabilities (needs t
 tune: $(VENV)/dev ## Find a pod's capacity and CONCURRENCY: make tune URL=/path
 	$(VENV)/bin/python -m local.tune $(URL)
 
-bench: $(VENV)/bench ## Compare with what a user would pick instead (15 minutes; Docker, kind and kubectl for their rows)
+bench: $(VENV)/dev ## Compare with what a user would pick instead (15 minutes; Docker, kind and kubectl for their rows)
 	$(VENV)/bin/python -m benchmarks.bench
 
 soak: $(VENV)/dev ## A million requests, then half an hour of rollouts under load on kind
 	$(VENV)/bin/python -m benchmarks.soak
 
-bench-overload: $(VENV)/bench ## Compare goodput at up to ten times the capacity (35 minutes; needs oha)
+bench-overload: $(VENV)/bench ## Compare goodput at up to ten times the capacity (35 minutes)
 	$(VENV)/bin/python -m benchmarks.overload $(BENCH)
 
 lock: $(VENV)/dev ## Renew the locks from pyproject.toml

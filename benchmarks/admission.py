@@ -12,41 +12,32 @@ picture in docs/overload.md: --fixed "" --handlers "w50 c20 c6+w94" --factors "0
 then benchmarks.pictures.
 """
 
-import argparse
 import contextlib
-import json
-import os
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from . import docker, loopback, results, servers
-from .cores import GENERATOR_CORE, SERVER_CORE, available, on
+from . import docker, results, servers
+from .load import LONG, PATIENCE, run
 from .model.cells import HANDLERS, Cell
 from .model.limits import SLOTS as CLIENTS
 from .model.servers import LIMITS
+from .processes import SERVER_CORE, Server, check_cores, get, running
 
 DEFAULT = ("w50", "c20", "c100", "c6+w94", "w100+c10", "h20+w50", "1:c8+w150,2:w20")
-APP = " benchmarks.steps:application"
-OURS = replace(servers.HELLOPOD, name="ours", command=servers.HELLOPOD.command + APP)
-FIXED = replace(
-    OURS,
-    command="-m gunicorn --config python:benchmarks.fixed_limit_conf benchmarks.steps:application",
-)
-STOCK = replace(
-    OURS, name="stock", command="-m gunicorn --bind 127.0.0.1:{port} " + servers.GTHREAD + APP
-)
+OURS = replace(servers.with_steps(servers.HELLOPOD), name="ours")
+FIXED = servers.with_steps(servers.HELLOPOD, "benchmarks.apps:steps_without_gate()")
+STOCK = replace(OURS, name="stock", command=servers.GTHREAD)
 PROBE_EVERY = 0.05  # seconds
 SETTINGS = ("PORT", "MANAGEMENT_PORT", "POD_NAME", "CONCURRENCY")  # that a container is given
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """Answers a second and the share of 503; 99th percentiles of 503 and of probes in seconds."""
 
     server: str
@@ -56,25 +47,16 @@ class Found:
     probe: float
 
 
-@dataclass(frozen=True)
-class Conditions:
-    """What all cells of a run have in common."""
-
-    seconds: float = 5.0  # of load for each point
-    limits: Sequence[int] = LIMITS
-    quota: float = 0.0  # CPUs of a server; 0 for its core
-    connections: str = "keep"
-
-    def of(self, server: servers.Server) -> servers.Server:
-        """Return the server in a container, if it has a quota."""
-        if not self.quota:
-            return server
-        options = f"run --rm --network=host --cpus={self.quota} --cpuset-cpus={SERVER_CORE}"
-        place = f" --volume={server.directory}:/source:ro --workdir=/source --entrypoint=python"
-        environ = "".join(f" --env={name}" for name in SETTINGS)
-        image = f" {docker.HELLOPOD.tag} "
-        command = options + place + environ + image + server.command
-        return replace(server, python=lambda: "docker", command=command)
+def limited(server: Server, quota: float) -> Server:
+    """Return the server in a container that may use so many CPUs; the same for no quota."""
+    if not quota:
+        return server
+    options = f"run --rm --network=host --cpus={quota} --cpuset-cpus={SERVER_CORE}"
+    place = f" --volume={server.directory}:/source:ro --workdir=/source --entrypoint=python"
+    environ = "".join(f" --env={name}" for name in SETTINGS)
+    command = f"{options}{place}{environ} {docker.HELLOPOD.tag} {server.command}"
+    places = {**docker.DAEMON, **server.environ}
+    return replace(server, python=lambda: "docker", command=command, environ=places)
 
 
 @contextlib.contextmanager
@@ -87,7 +69,7 @@ def probing(url: str) -> Iterator[list[float]]:
         while not ended.wait(PROBE_EVERY):
             began = time.monotonic()
             with contextlib.suppress(OSError):
-                loopback.get(url, timeout=2)
+                get(url, timeout=2)
             took.append(time.monotonic() - began)
 
     thread = threading.Thread(target=ask)
@@ -99,46 +81,23 @@ def probing(url: str) -> Iterator[list[float]]:
         thread.join()
 
 
-def load(port: int, handler: str, arguments: list[str], patience: float) -> dict[str, Any]:
-    """Run the load client of the tests on its core."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.runtime.load", str(port), f"/{handler}", *arguments],
-        cwd=OURS.directory,
-        env={**os.environ, "CLIENT_TIMEOUT": str(patience)},
-        preexec_fn=on(GENERATOR_CORE),
-        capture_output=True,
-        check=True,
-    )
-    return dict(json.loads(done.stdout)["outcomes"])
-
-
 def measure(
-    server: servers.Server,
-    handler: str,
-    rate: float | None,
-    conditions: Conditions,
-    **settings: str,
+    server: Server, handler: str, rate: float | None, given: Namespace, **settings: str
 ) -> Found:
     """Start a server, offer so many requests a second, or a closed loop, and count."""
-    offered = ["open", str(rate)] if rate else ["closed", str(CLIENTS)]
-    offered += [str(conditions.seconds), conditions.connections]
-    with servers.running(conditions.of(server), **settings) as process:
+    mode, amount, patience = ("open", rate, PATIENCE) if rate else ("closed", CLIENTS, LONG)
+    with running(limited(server, given.quota), **settings) as process:
         # Stock has no port but this one for probes.
-        url = (
-            process.url
-            if server is STOCK
-            else process.metrics.removesuffix("/metrics") + "/healthz"
-        )
-        load(process.port, handler, ["closed", "2", "0.5"], 30)
-        with probing(url) as probes:
-            outcomes = load(process.port, handler, offered, 1 if rate else 30)
-    count = sum(each["count"] for each in outcomes.values())
-    refused = outcomes.get("503", {"count": 0, "p99": 0.0})
+        management = process.metrics.removesuffix("/metrics") + "/healthz"
+        path = f"{process.url}/{handler}"
+        run(path, "closed", 2, 0.5, LONG)
+        with probing(process.url if server is STOCK else management) as probes:
+            found = run(path, mode, amount, given.seconds, patience, given.connections)
     return Found(
         server.name,
-        outcomes.get("200", {"rate": 0.0})["rate"],
-        refused["count"] / count,
-        refused["p99"],
+        found.get("rate"),
+        found.get("count", "503") / found.count,
+        found.get("p99", "503"),
         sorted(probes)[int(len(probes) * 0.99)] if probes else 0.0,
     )
 
@@ -157,21 +116,16 @@ def misses(handler: str, factor: float | None, ours: Found, best: float) -> list
     return found
 
 
-def cell(
-    handler: str,
-    factor: float | None,
-    capacity: Found,
-    conditions: Conditions,
-) -> dict[str, Any]:
+def cell(handler: str, factor: float | None, capacity: Found, given: Namespace) -> dict[str, Any]:
     """Measure a cell and print its line."""
     rate = factor * capacity.rate if factor else None
     others = [capacity]
     if factor:
-        others = [measure(STOCK, handler, rate, conditions)]
-        for limit in conditions.limits:
+        others = [measure(STOCK, handler, rate, given)]
+        for limit in given.limits:
             fixed = replace(FIXED, name=f"limit {limit}")
-            others.append(measure(fixed, handler, rate, conditions, CONCURRENCY=str(limit)))
-    ours = measure(OURS, handler, rate, conditions)
+            others.append(measure(fixed, handler, rate, given, CONCURRENCY=str(limit)))
+    ours = measure(OURS, handler, rate, given)
     best = max(others, key=lambda each: each.rate)
     missed = misses(handler, factor, ours, best.rate)
     print(
@@ -181,13 +135,13 @@ def cell(
         f"probes {ours.probe * 1000:.0f} ms  {', '.join(missed)}",
         flush=True,
     )
-    rows = [asdict(each) for each in (ours, *others)]
+    rows = [each._asdict() for each in (ours, *others)]
     return {"handler": handler, "factor": factor, "misses": missed, "servers": rows}
 
 
 def main() -> None:
     """Print the table; write it."""
-    parser = argparse.ArgumentParser(description="Admission on real processes.")
+    parser = ArgumentParser(description="Admission on real processes.")
     parser.add_argument("--handlers", default=" ".join(DEFAULT), help="separated by spaces")
     parser.add_argument("--factors", default="3", help="multiples of the capacity")
     parser.add_argument("--all", action="store_true", help="all of the simulation's: hours")
@@ -197,20 +151,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5, help="of load for each point")
     parser.add_argument("--output", type=Path, default=results.RESULTS / "admission.json")
     given = parser.parse_args()
-    available()
+    check_cores()
     if given.quota:
         if why := docker.why_not():
             sys.exit(f"benchmarks: --quota needs Docker: {why}")
         docker.build(docker.HELLOPOD)
-    limits = [int(each) for each in given.fixed.split()]
-    conditions = Conditions(given.seconds, limits, given.quota, given.connections)
+    given.limits = [int(each) for each in given.fixed.split()]
     factors = "0.5 0.8 1 1.5 3 10" if given.all else given.factors
     head = {**results.head(), "quota": given.quota, "connections": given.connections}
     cells: list[dict[str, Any]] = []
     for handler in HANDLERS if given.all else given.handlers.split():
-        capacity = measure(STOCK, handler, None, conditions)
+        capacity = measure(STOCK, handler, None, given)
         for factor in (None, *map(float, factors.split())):
-            cells.append(cell(handler, factor, capacity, conditions))
+            cells.append(cell(handler, factor, capacity, given))
             results.write(given.output, {**head, "cells": cells})
     missed = [each for each in cells if each["misses"]]
     print(f"\n{len(missed)} of {len(cells)} cells miss")

@@ -1,35 +1,59 @@
 """Instructions that a request takes, which no neighbour disturbs: python -m benchmarks.instructions
 
 valgrind counts them: in all processes of a server that gets requests one after the other over one
-connection; and where the app is called without a server, which is what its features cost whoever
-serves it. Starting takes the same for few and for many. An instruction is no unit of time, but all
+connection. Starting takes the same for few and for many. An instruction is no unit of time, but all
 of these are mostly the interpreter's.
 """
 
-import os
 import re
 import shutil
-import subprocess
+import socket
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from . import servers
-from .comparison import OURS, Comparison, Goal
-from .sequence import RECORD, Held, Request, send
+from .comparison import OURS, Comparison, Goal, show
+from .processes import Server, running
 
 INSTALL = "benchmarks: valgrind is not on PATH; most distributions have a package of that name"
 FEW, MANY = 100, 700  # requests
-CALLER = Path(__file__).with_name("wsgi_calls.py")
-HANDLERS = replace(
-    servers.HELLOPOD, command=f"{servers.HELLOPOD.command} benchmarks.handlers:create_app()"
-)
+OCCUPIED = servers.with_steps(servers.HELLOPOD, "benchmarks.apps:with_occupied()")
 FULL = {"CONCURRENCY": "1", "QUEUE_LENGTH": "0", "HANDLER_TIMEOUT": "3600"}
+
+
+def send(port: int, path: str, number: int, status: int = 200) -> None:
+    """Send so many over one connection, and connect again where the server closes; raises
+    SystemExit at any other status."""
+    headers = {"User-Agent": "benchmarks", "Accept": "*/*"}
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        for _ in range(number):
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != status:
+                sys.exit(f"benchmarks: {path} answered {answer.status}, not {status}")
+
+
+@contextmanager
+def occupied(port: int) -> Iterator[None]:
+    """Keep a handler of benchmarks.apps busy for the length of the block."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        closing(HTTPConnection("127.0.0.1", port, timeout=60)) as client,
+    ):
+        listener.settimeout(60)
+        client.request("GET", f"/occupy/{listener.getsockname()[1]}")
+        handler, _ = listener.accept()
+        with handler:
+            yield
+        client.getresponse().read()
 
 
 def counting(directory: str) -> list[str]:
@@ -45,36 +69,21 @@ def counted(directory: str) -> int:
     return sum(map(int, found))
 
 
-def served(
-    server: servers.Server, request: Request, number: int, to: str = "service", **settings: str
-) -> int:
+def served(server: Server, path: str, number: int, to: str = "service") -> int:
     """Return the instructions from a server's start to its end.
 
     `to` is "service", or "management" for that port, or "full" for a server whose slots are taken.
     """
-    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
+    settings = FULL if to == "full" else {}
+    with tempfile.TemporaryDirectory() as directory:
         first, *others = counting(directory)
         command = " ".join([*others, str(server.python()), server.command])
         counted_server = replace(server, python=lambda: first, command=command)
-        with servers.running(counted_server, **settings) as process:
+        with running(counted_server, **settings) as process:
             management = urlsplit(process.metrics).port or process.port
-            if to == "full":
-                stack.enter_context(Held(process.port))
-            send(management if to == "management" else process.port, request, number)
-            stack.close()
-        return counted(directory)
-
-
-def called(server: servers.Server, app: str, logged: str, requests: int) -> int:
-    """Return the instructions of a process that calls a server's app."""
-    with tempfile.TemporaryDirectory() as directory:
-        subprocess.run(
-            [*counting(directory), server.python(), CALLER, app, str(requests)],
-            cwd=server.directory,
-            env={"PATH": os.environ["PATH"], "LOGGED": logged},
-            check=True,
-            capture_output=True,
-        )
+            with occupied(process.port) if settings else nullcontext():
+                port = management if to == "management" else process.port
+                send(port, path, number, 503 if settings else 200)
         return counted(directory)
 
 
@@ -84,37 +93,21 @@ def each(count: Callable[[int], int]) -> list[float]:
     return [(count(MANY) - few) / (MANY - FEW) / 1000]
 
 
-def by_server(request: Request, *found: servers.Server) -> Mapping[str, Callable[[int], int]]:
+def by_server(path: str, *found: Server) -> Mapping[str, Callable[[int], int]]:
     """Return what counts requests, for each server."""
-    return {server.name: partial(served, server, request) for server in found}
+    return {server.name: partial(served, server, path) for server in found}
 
 
-def tables() -> dict[str, tuple[int | None, Mapping[str, Callable[[int], int]]]]:
+def tables() -> dict[str, tuple[int, Mapping[str, Callable[[int], int]]]]:
     """Return what is counted, the most thousands that ours may take, and how to count each."""
-    root, identity = Request("/"), Request("/api/identity")
-    compared = servers.BARE, servers.EXPORTER, servers.GRANIAN
-    others = servers.QUIET, servers.TUTORIAL, servers.LOGGED, servers.ON_GTHREAD
-    refused = partial(served, HANDLERS, Request("/", status=503), to="full", **FULL)
-    probe = partial(served, servers.HELLOPOD, Request("/healthz"), to="management")
-    app = "service:create_app"
+    compared = servers.HELLOPOD, servers.BARE, servers.EXPORTER, servers.GRANIAN
+    others = servers.QUIET, servers.TUTORIAL, servers.LOGGED
+    probe = partial(served, servers.HELLOPOD, "/healthz", to="management")
     return {
-        "a request of /": (750, by_server(root, servers.HELLOPOD, *compared, *others)),
-        "/api/identity": (850, by_server(identity, servers.HELLOPOD, *compared)),
-        "2 kB of JSON echoed": (
-            None,
-            by_server(Request("/echo", "POST", RECORD), HANDLERS, servers.BARE),
-        ),
-        "a refusal": (90, {OURS: refused}),
+        "a request of /": (750, by_server("/", *compared, *others)),
+        "/api/identity": (850, by_server("/api/identity", *compared)),
+        "a refusal": (90, {OURS: partial(served, OCCUPIED, "/", to="full")}),
         "a probe": (90, {OURS: probe}),
-        "a call of the app alone": (
-            None,
-            {
-                OURS: partial(called, servers.HELLOPOD, app, "yes"),
-                servers.QUIET.name: partial(called, servers.HELLOPOD, app, ""),
-                "bare Flask": partial(called, servers.BARE, "bare.app:app", ""),
-                servers.EXPORTER.name: partial(called, servers.EXPORTER, "exporter.app:app", ""),
-            },
-        ),
     }
 
 
@@ -124,8 +117,8 @@ def main() -> None:
         sys.exit(INSTALL)
     for what, (most, counts) in tables().items():
         values = {name: each(count) for name, count in counts.items()}
-        goals = [Goal(OURS, at_most=most, of="value")] if most else []
-        print(Comparison(f"instructions of {what}", "thousands", values, goals).table(), flush=True)
+        goals = [Goal(OURS, at_most=most, of="value")]
+        show([Comparison(f"instructions of {what}", "thousands", values, goals)])
 
 
 if __name__ == "__main__":

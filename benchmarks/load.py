@@ -1,6 +1,7 @@
-"""Load from the client that the tests use too (tests/runtime/load.py), on a core of its own.
+"""Load from the client of the tests (tests/runtime/load.py), on a core of its own.
 
-It sends several times what a server of this comparison can answer on one core.
+It sends several times what a server of these comparisons can answer on one core. It has the answer
+within its patience, or counts a timeout.
 """
 
 import json
@@ -9,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
-from .cores import GENERATOR_CORE, on
+from .processes import LOAD_CORE, ROOT, on
+
+PATIENCE = 1.0  # seconds that clients of an open loop wait
+LONG = 30.0  # seconds that other clients wait
 
 
 @dataclass(frozen=True)
@@ -20,44 +23,52 @@ class Answers:
     """What became of the requests, by status or by what went wrong; times in seconds."""
 
     outcomes: Mapping[str, Mapping[str, float]]  # each with count, rate, p50, p99 and max
+    lateness: float = 0.0  # 99th percentile of how long after its moment a request was sent
 
     def get(self, key: str, outcome: str = "200") -> float:
-        return self.outcomes.get(outcome, {}).get(key, 0)
+        return self.outcomes.get(outcome, {}).get(key, 0.0)
+
+    @property
+    def count(self) -> int:
+        return int(sum(each["count"] for each in self.outcomes.values()))
 
     @property
     def failed(self) -> int:
         """How many have another answer than 200, or none."""
-        return int(sum(each["count"] for name, each in self.outcomes.items() if name != "200"))
+        return self.count - int(self.get("count"))
 
 
-def run(url: str, mode: str, amount: float, more: float, timeout: float) -> Answers:
+def run(
+    url: str, mode: str, amount: float, limit: float, patience: float, connections: str = "keep"
+) -> Answers:
     """Run the client; see there for its arguments."""
     parts = urlsplit(url)
-    arguments: list[Any] = [parts.port, parts.path or "/", mode, amount, more]
+    arguments = [parts.port, parts.path or "/", mode, amount, limit, connections]
     done = subprocess.run(
         [sys.executable, "-m", "tests.runtime.load", *map(str, arguments)],
-        env={**os.environ, "CLIENT_TIMEOUT": str(timeout)},
+        cwd=ROOT,
+        env={**os.environ, "CLIENT_TIMEOUT": str(patience)},
         stdout=subprocess.PIPE,
         check=True,
-        preexec_fn=on(GENERATOR_CORE),
+        preexec_fn=on(LOAD_CORE),
     )
-    return Answers(json.loads(done.stdout)["outcomes"])
+    found = json.loads(done.stdout)
+    return Answers(found["outcomes"], found["lateness"])
 
 
-def closed(url: str, clients: int, seconds: float) -> Answers:
+def closed(url: str, clients: float, seconds: float, connections: str = "keep") -> Answers:
     """Send what so many clients can that wait for their answers."""
-    return run(url, "closed", clients, seconds, timeout=30)
+    return run(url, "closed", clients, seconds, LONG, connections)
 
 
-def rate(url: str, rate: float, seconds: float) -> Answers:
+def rate(url: str, rate: float, seconds: float, connections: str = "keep") -> Answers:
     """Send so many requests a second, whatever becomes of the earlier ones."""
-    return run(url, "open", rate, seconds, timeout=1)
+    return run(url, "open", rate, seconds, PATIENCE, connections)
 
 
 def requests(url: str, number: int, clients: int) -> None:
     """Send so many requests; raises SystemExit unless all are answered with 200."""
-    if not number:
-        return
-    found = run(url, "number", clients, number, timeout=30)
-    if found.get("count") != number:
-        sys.exit(f"benchmarks: of {number} requests for {url}: {found.outcomes}")
+    if number:
+        found = run(url, "number", clients, number, LONG)
+        if found.get("count") != number:
+            sys.exit(f"benchmarks: of {number} requests for {url}: {found.outcomes}")

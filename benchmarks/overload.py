@@ -2,34 +2,27 @@
 
 python -m benchmarks.overload [--quick] [--rounds N] [--seconds N]
 
-Open-loop load by oha, in multiples of each server's own capacity, which is measured just before and
-after; a new process for each point, so that none inherits a queue. Clients give up after a second.
-
-Offered as an ingress does: over at most KEPT_CONNECTIONS connections. If all are taken, requests
-wait for one in oha; `sent` says how many got one, and where that is not the rate, it says so: the
-server was offered less than the curve claims. For so cheap a handler as that of / this bound alone
-keeps the queue of any server short; so / comes a second time, with a connection for each request,
-as from clients without an ingress. Writes results/overload.json and results/overload.png.
+The load is open loop, in multiples of each server's own capacity, measured just before and after; a
+new process for each point, so that none inherits a queue. Clients give up after a second. Each
+point begins with a second of the same load that does not count: it opens connections and fills
+queues. / comes twice: over kept connections, as from an ingress, and with a connection for each
+request. Writes results/overload.json and results/overload.png.
 """
 
 import argparse
-import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from . import cores, goodput, oha, pictures, results, servers
-from .goodput import Point, Row
+from . import load, pictures, results, servers
+from .comparison import OURS, Comparison, Goal, rows
+from .processes import Server, check_cores, running
 
 FACTORS = (0.5, 0.8, 1, 1.5, 2, 3, 5, 10)
 QUICK = (0.5, 1, 2, 3, 10)
-# 35 minutes. But for /, two rounds of hellopod's goodput differed by 5 % of its capacity at most.
-ROUNDS, SECONDS, CAPACITY_SECONDS = 2, 5, 4
-KEPT_CONNECTIONS = 1000  # Envoy's default for an upstream is 1024; a hellopod takes 1064
-NEW_CONNECTIONS = 8000  # under way at once; the generator's files and ports are not endless
-TOKEN = "benchmarks-0123456789abcdef"  # noqa: S105
-TUTORIAL = replace(servers.TUTORIAL, command=servers.TUTORIAL.command.replace(".app", ".handlers"))
-SERVERS = (servers.HELLOPOD, TUTORIAL, servers.BARE, servers.GRANIAN)
+ROUNDS, SECONDS, WARM_UP, CAPACITY_SECONDS = 2, 4, 1, 4
+SENT = 0.95  # share of the rate; with less, the client measured itself
+SERVERS = (servers.HELLOPOD, servers.TUTORIAL, servers.BARE, servers.GRANIAN)
 
 
 @dataclass(frozen=True)
@@ -39,86 +32,79 @@ class Load:
     name: str
     path: str
     goals: Mapping[float, float] = field(default_factory=dict)
-    keep_alive: bool = True
-
-    def connections(self, rate: float) -> int:
-        """Return as many as can be under way, each for PATIENCE seconds: no more than needed, since
-        oha takes them in turn, and servers close those that are idle for a while."""
-        most = KEPT_CONNECTIONS if self.keep_alive else NEW_CONNECTIONS
-        return min(most, servers.THREADS + math.ceil(1.2 * rate * goodput.PATIENCE))
+    connections: str = "keep"
+    most: float = 10  # times the capacity, as far as the client can send
 
 
-# Refusing costs about a seventh of serving /: benchmarks.refusal. So at three times the capacity
-# two thirds of it are left, and at ten times nothing: that takes a limit in front of the pods.
+@dataclass(frozen=True)
+class Curve:
+    """What one server did with one load in one round; shares of its capacity, by factor."""
+
+    capacity: float
+    sent: float  # least share of the requests of a rate that the client sent in time
+    goodput: Mapping[float, float]
+
+
+# Refusing costs about an eighth of serving /. So at three times the capacity two thirds of it are
+# left, and at ten times nothing: that takes a limit in front of the pods.
 LOADS = (
-    Load("a handler that waits for 0.1 s", "/chaos/wait?seconds=0.1", {3: 0.95, 10: 0.95}),
-    Load("a handler that computes for 0.01 s", "/chaos/cpu?seconds=0.01", {3: 0.95, 10: 0.85}),
-    Load("/, connections kept", "/", {3: 0.6}),
-    Load("/, a connection for each request", "/", {3: 0.6}, keep_alive=False),
+    Load("a handler that waits for 0.1 s", "/w100", {3: 0.95, 10: 0.95}),
+    Load("a handler that computes for 0.01 s", "/c10", {3: 0.95, 10: 0.85}),
+    Load("/, connections kept", "/", {3: 0.6}, most=3),
+    Load("/, a connection for each request", "/", {3: 0.6}, "new", most=3),
 )
 
-PAIRS = [(load, server) for load in LOADS for server in SERVERS]
-Curve = tuple[list[float], list[Point]]  # capacities and points
+
+def offer(server: Server, asked: Load, seconds: float, rate: float = 0) -> load.Answers:
+    """Offer so many requests a second to a new process; without a rate, what THREADS clients can
+    ask for."""
+    client, amount = (load.rate, rate) if rate else (load.closed, servers.THREADS)
+    with running(server if asked.path == "/" else servers.with_steps(server)) as process:
+        url = process.url + asked.path
+        client(url, amount, WARM_UP, asked.connections)
+        return client(url, amount, seconds, asked.connections)
 
 
-def offer(server: servers.Server, load: Load, seconds: float, rate: float | None) -> oha.Open:
-    """Offer it to a new process; without a rate, what THREADS clients can ask for."""
-    chaos = "/chaos/" in load.path
-    with servers.running(server, **({"CHAOS_TOKEN": TOKEN} if chaos else {})) as process:
-        return oha.load(
-            process.url + load.path,
-            seconds,
-            load.connections(rate) if rate else servers.THREADS,
-            rate,
-            timeout=goodput.PATIENCE if rate else 30,
-            keep_alive=load.keep_alive,
-            headers=[f"Authorization: Bearer {TOKEN}"] if chaos else [],
-        )
+def curve(server: Server, asked: Load, factors: Sequence[float], seconds: float) -> Curve:
+    """Measure the capacity, each factor, and the capacity again."""
+    before = offer(server, asked, CAPACITY_SECONDS).get("rate")
+    found = {
+        factor: offer(server, asked, seconds, factor * before)
+        for factor in factors
+        if factor <= asked.most
+    }
+    capacity = (before + offer(server, asked, CAPACITY_SECONDS).get("rate")) / 2
+    print(f"{asked.name}, {server.name}: {capacity:.0f}/s", file=sys.stderr)
+    shares = {factor: each.get("count") / seconds / capacity for factor, each in found.items()}
+    late = max(each.lateness for each in found.values())
+    return Curve(capacity, seconds / (seconds + late), shares)
 
 
-def capacity(server: servers.Server, load: Load) -> float:
-    """Return answers 200 a second to clients who come back at once; a few may be refused."""
-    found = offer(server, load, CAPACITY_SECONDS, None)
-    assert set(found.outcomes) <= {"200", "503"}, f"{server.name}, {load.name}: {found.outcomes}"
-    return goodput.throughput(found.answers, CAPACITY_SECONDS)
+def compared(asked: Load, curves: Mapping[str, Sequence[Curve]]) -> Iterator[Comparison]:
+    """Yield the capacity, the share that was sent, and the goodput at each factor."""
+    capacities = {name: [each.capacity for each in own] for name, own in curves.items()}
+    yield Comparison(f"capacity: {asked.name}", "answers/s", capacities)
+    sent = {name: [each.sent for each in own] for name, own in curves.items()}
+    goals = [Goal(name, at_least=SENT, of="value") for name in curves]
+    yield Comparison(f"load that was sent: {asked.name}", "share", sent, goals)
+    for factor in curves[OURS][0].goodput:
+        values = {name: [each.goodput[factor] for each in own] for name, own in curves.items()}
+        least = asked.goals.get(factor)
+        goals = [Goal(OURS, at_least=least, of="value")] if least else []
+        what = f"goodput at {factor:g} times the capacity: {asked.name}"
+        yield Comparison(what, "share", values, goals, of="value")  # of nothing no ratio
 
 
-def curve(server: servers.Server, load: Load, factors: Sequence[float], seconds: float) -> Curve:
-    """Return the capacity before and after, and a point for each factor."""
-    before = capacity(server, load)
-    found = {factor: offer(server, load, seconds, factor * before) for factor in factors}
-    after = capacity(server, load)
-    print(f"{load.name}, {server.name}: {before:.0f}/s, then {after:.0f}/s", file=sys.stderr)
-    return [before, after], [
-        Point(
-            factor,
-            min(1, (each.sent + each.under_way) / (factor * before * seconds)),
-            goodput.rate(each.answers, seconds) / (before + after) * 2,
-            goodput.p99(
-                [one.took for one in goodput.steady(each.answers, seconds) if one.status == 200]
-            ),
-            each.outcomes,
-        )
-        for factor, each in found.items()
-    ]
-
-
-def measure(rounds: int, seconds: float, factors: Sequence[float]) -> Iterator[list[Row]]:
-    """Yield rows after each round, of all rounds so far; the servers take turns in each."""
-    curves: list[list[Curve]] = []
+def measure(rounds: int, seconds: float, factors: Sequence[float]) -> Iterator[list[Comparison]]:
+    """Yield comparisons after each round, of all rounds so far; the servers take turns in each."""
+    curves: dict[Load, dict[str, list[Curve]]] = {
+        asked: {server.name: [] for server in SERVERS} for asked in LOADS
+    }
     for _ in range(rounds):
-        curves.append([curve(server, load, factors, seconds) for load, server in PAIRS])
-        yield list(rows(curves))
-
-
-def rows(curves: Sequence[Sequence[Curve]]) -> Iterator[Row]:
-    """Yield a row for each load, server and factor."""
-    for (load, server), same in zip(PAIRS, zip(*curves, strict=True), strict=True):
-        capacities = [each for found, _ in same for each in found]
-        goals = load.goals if server is servers.HELLOPOD else {}
-        for points in zip(*(found for _, found in same), strict=True):
-            goal = goals.get(points[0].factor)
-            yield Row(load.name, server.name, capacities, points[0].factor, points, goal)
+        for asked, own in curves.items():
+            for server in SERVERS:
+                own[server.name].append(curve(server, asked, factors, seconds))
+        yield [each for asked, own in curves.items() for each in compared(asked, own)]
 
 
 def main() -> None:
@@ -126,19 +112,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Goodput at up to ten times a server's capacity.")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of load for each point")
-    parser.add_argument("--quick", action="store_true", help="fewer points, shorter, once: 10 min")
+    parser.add_argument("--quick", action="store_true", help="fewer points, once: 12 minutes")
     given = parser.parse_args()
-    if given.rounds < 1 or given.seconds < 3:  # a third begins, the last second ends
-        parser.error("needs a round or more, of 3 seconds or more")
-    for needed in (pictures, oha, cores):
-        needed.available()
-    plan = (1, 4, QUICK) if given.quick else (given.rounds, given.seconds, FACTORS)
-    head = {**results.head(), "seconds": plan[1]}
-    for number, found in enumerate(measure(*plan), 1):  # written at once: the next may fail
-        result = {**head, "rounds": number, "rows": [row.as_json() for row in found]}
+    if given.rounds < 1 or given.seconds < 1:
+        parser.error("needs a round or more, of a second or more")
+    pictures.available()
+    check_cores()
+    rounds, factors = (1, QUICK) if given.quick else (given.rounds, FACTORS)
+    head = {**results.head(), "seconds": given.seconds}
+    for done, found in enumerate(measure(rounds, given.seconds, factors), 1):
+        # At once: the next round may fail.
+        result = {**head, "rounds": done, "rows": rows(found)}
         results.write(results.RESULTS / "overload.json", result)
-        pictures.curves(found, results.RESULTS / "overload.png")
-    print(goodput.table(found))
+        pictures.goodput(result["rows"], results.RESULTS / "overload.png")
+    print(results.table(result["rows"]))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,16 @@
 """Draws the results, with matplotlib: pip install -r requirements-bench.txt.
 
-python -m benchmarks.pictures draws docs/admission.png from results/admission.json.
+python -m benchmarks.pictures draws all from benchmarks/results/*.json.
 """
 
 import importlib.util
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import results
-from .comparison import OURS, Comparison
-from .goodput import Row
+from .processes import ROOT
+from .results import RESULTS, read
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
@@ -23,8 +21,17 @@ else:  # the measurements need none
 INSTALL = (
     "benchmarks: matplotlib is missing: pip install --require-hashes -r requirements-bench.txt"
 )
-# Of Okabe and Ito: told apart also by who sees few colours.
+# Of Okabe and Ito: people with any colour vision can tell them apart.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
+GREY = "#BBBBBB"
+SPREAD = ("median", "least", "most")
+DOCS = ROOT / "docs"
+Row = Mapping[str, Any]
+BESIDE_STOCK = {
+    "rate": ("rate of /, times stock gunicorn's", "{:.1f}", 1),
+    "goodput": ("served at 3 times the capacity, % of it", "{:.0f} %", 100),
+    "lost": ("requests lost in a rollout", "{:.0f}", 1),
+}
 
 
 def available() -> None:
@@ -48,65 +55,62 @@ def save(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def comparisons(found: Sequence[Comparison], path: Path) -> None:
-    """Draw a panel of bars for each comparison: median, least and most."""
-    columns = 3
-    rows = -(-len(found) // columns)
-    figure, places = panels((15, 2.4 * rows), rows, columns)
-    for panel, comparison in zip(places, found, strict=False):
-        bars(panel, comparison)
-    for panel in places[len(found) :]:
-        panel.remove()
+def beside_stock(found: Mapping[str, Any], path: Path) -> None:
+    """Draw the README's picture: a panel for each quantity, a bar for each server's median."""
+    figure, places = panels((12, 2.1), 1, len(BESIDE_STOCK), sharey=True)
+    names = list(found["rate"]["servers"])
+    for panel, (quantity, (title, form, times)) in zip(places, BESIDE_STOCK.items(), strict=True):
+        servers = found[quantity]["servers"]
+        middle = [times * servers[name]["median"] if name in servers else 0 for name in names]
+        labels = [
+            form.format(value) if name in servers else "not measured"
+            for name, value in zip(names, middle, strict=True)
+        ]
+        bars = panel.barh(names, middle, color=[COLOURS[0], GREY, GREY])
+        panel.bar_label(bars, labels, padding=4, fontsize=11)
+        panel.set_xlim(0, 1.25 * max(*middle, 1))
+        panel.xaxis.set_visible(False)
+        panel.spines[["top", "right", "bottom"]].set_visible(False)
+        panel.tick_params(left=False, labelsize=11)
+        panel.set_title(title, fontsize=11)
+    places[0].invert_yaxis()  # of all, as they share it
     save(figure, path)
 
 
-def bars(panel: Axes, comparison: Comparison) -> None:
-    rows = comparison.rows()
-    middle = [row["median"] for row in rows]
-    below = [row["median"] - row["least"] for row in rows]
-    above = [row["most"] - row["median"] for row in rows]
-    colours = [COLOURS[0] if row["server"] == OURS else "#BBBBBB" for row in rows]
-    panel.barh([row["server"] for row in rows], middle, xerr=(below, above), color=colours)
-    panel.invert_yaxis()
-    panel.set_title(f"{comparison.what}, {comparison.unit}", fontsize=9)
-    panel.tick_params(labelsize=8)
-
-
-def curves(rows: Sequence[Row], path: Path) -> None:
+def goodput(rows: Sequence[Row], path: Path) -> None:
     """Draw goodput by load: a panel for each load, a line for each server."""
-    loads = list(dict.fromkeys(row.load for row in rows))
-    figure, places = panels((11, 8), -(-len(loads) // 2), 2, sharex=True, sharey="row")
-    for panel, load in zip(places, loads, strict=False):
-        curve(panel, [row for row in rows if row.load == load])
-        panel.set_title(load)
+    found: dict[str, dict[str, list[tuple[float, Row]]]] = {}
+    for row in rows:
+        what, _, name = row["what"].partition(": ")
+        if what.startswith("goodput at "):
+            own = found.setdefault(name, {}).setdefault(row["server"], [])
+            own.append((float(what.split()[2]), row))
+    figure, places = panels((11, 8), -(-len(found) // 2), 2, sharey="row")
+    for panel, (name, servers) in zip(places, found.items(), strict=False):
+        panel.set_title(name)
+        for (server, own), colour in zip(servers.items(), COLOURS, strict=True):
+            factors = [factor for factor, _ in own]
+            median, least, most = ([row[end] for _, row in own] for end in SPREAD)
+            panel.plot(factors, median, "o-", color=colour, label=server)
+            panel.fill_between(factors, least, most, color=colour, alpha=0.2, linewidth=0)
+        factors = sorted({factor for own in servers.values() for factor, _ in own})
+        panel.plot(factors, [min(1, f) for f in factors], color="0.8", linewidth=5, zorder=0)
+        loads(panel, factors)
+        panel.yaxis.set_major_formatter("{x:.0%}")
     for panel in places:  # not before all are drawn: it ends the scaling of those that share it
         panel.set_ylim(bottom=0)
-    figure.supxlabel("load offered, times the server's own capacity")
+    figure.supxlabel("load offered, times the server's own capacity; grey: ideal")
     figure.supylabel("answered with 200 within a second, share of that capacity")
-    panel.plot([], [], "ko", mfc="white", linestyle="", label="hollow: offered less than that")
-    handles, labels = panel.get_legend_handles_labels()
-    handles, labels = handles[-2::-1] + handles[-1:], labels[-2::-1] + labels[-1:]
+    handles, labels = places[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     save(figure, path)
 
 
-def curve(panel: Axes, rows: Sequence[Row]) -> None:
-    factors = sorted({row.factor for row in rows})
-    panel.plot(factors, [min(1, f) for f in factors], color="0.8", linewidth=5, label="ideal")
-    servers = dict.fromkeys(row.server for row in rows)
-    for name, colour, marker in reversed(list(zip(servers, COLOURS, "osD^", strict=True))):
-        own = [row for row in rows if row.server == name]
-        x, y = [row.factor for row in own], [row.goodput["median"] for row in own]
-        panel.plot(x, y, color=colour, label=name)
-        low, high = ([row.goodput[end] for row in own] for end in ("least", "most"))
-        panel.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-        for row in own:  # hollow: less was offered
-            face = colour if row.kept else "white"
-            panel.plot(row.factor, row.goodput["median"], marker, color=colour, mfc=face)
+def loads(panel: Axes, factors: Sequence[float]) -> None:
+    """Have multiples of the capacity on the x axis."""
     panel.set_xscale("log")
     panel.set_xticks(factors, [f"{factor:g}" for factor in factors])
     panel.minorticks_off()
-    panel.yaxis.set_major_formatter("{x:.0%}")
     panel.grid(alpha=0.3)
 
 
@@ -118,21 +122,18 @@ def admission(cells: list[dict[str, Any]], path: Path) -> None:
     figure, places = panels((11, 6), 2, len(handlers), sharex=True)
     for column, handler in enumerate(handlers):
         own = [cell for cell in cells if cell["handler"] == handler]
-        goodput, refused = places[column], places[len(handlers) + column]
+        served, refused = places[column], places[len(handlers) + column]
         for (server, name), colour in zip(names.items(), COLOURS, strict=False):
             rows = [next(row for row in cell["servers"] if row["server"] == server) for cell in own]
             factors = [cell["factor"] for cell in own]
-            goodput.plot(factors, [row["rate"] for row in rows], "o-", color=colour, label=name)
+            served.plot(factors, [row["rate"] for row in rows], "o-", color=colour, label=name)
             refused.plot(factors, [row["refused"] for row in rows], "o-", color=colour)
-        goodput.set_title(handler)
-        goodput.set_ylim(bottom=0)
+        served.set_title(handler)
+        served.set_ylim(bottom=0)
         refused.set_ylim(-0.03, 1)
         refused.yaxis.set_major_formatter("{x:.0%}")
-        refused.set_xscale("log")
-        refused.set_xticks(factors, [f"{factor:g}" for factor in factors])
-        refused.minorticks_off()
-        for panel in (goodput, refused):
-            panel.grid(alpha=0.3)
+        for panel in (served, refused):
+            loads(panel, factors)
     places[0].set_ylabel("200 within 1 s, a second")
     places[len(handlers)].set_ylabel("refused with 503")
     figure.supxlabel("load offered, times what stock gunicorn serves to 16 clients")
@@ -142,5 +143,6 @@ def admission(cells: list[dict[str, Any]], path: Path) -> None:
 
 if __name__ == "__main__":
     available()
-    found = json.loads((results.RESULTS / "admission.json").read_text())["cells"]
-    admission(found, results.RESULTS.parents[1] / "docs" / "admission.png")
+    goodput(read("overload")["rows"], RESULTS / "overload.png")
+    beside_stock(read("beside_stock"), DOCS / "beside-stock.png")
+    admission(read("admission")["cells"], DOCS / "admission.png")

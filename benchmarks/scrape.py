@@ -1,70 +1,100 @@
-"""CPU time of a scrape, beside what prometheus_client needs to write as many samples.
+"""What a scrape costs after how much traffic: python -m benchmarks.scrape [REQUESTS]
 
-python -m benchmarks.scrape [SCRAPES]
-
-Both in this run: the worker's CPU time for scrapes of the management port, by a client that keeps
-its connection; and generate_latest for the same app after the same requests, in this process.
+CPU time of a server for one scrape, and its bytes: after a request for / and one for a path that is
+none, after 20,000 and after REQUESTS for /, and after 10,000 distinct paths. A process for
+each, all scraped in turn: from minute to minute the same scrape's CPU time changes by half. The
+reference is the exporter as its documentation shows it, which has a series for each path.
 """
 
+import os
 import sys
-import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from urllib.error import HTTPError
 
-from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
-from service import create_app
-from service.config import Config
-from tests.runtime.gunicorn_process import Gunicorn
-from tests.runtime.raw import connect, metric, read_response, send
+from . import load, servers
+from .comparison import Comparison, Goal, show
+from .processes import Running, Server, get, running
 
-from .exposition import samples
-
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-PATHS = ("/", "/version", "/api/identity", "/api/echo", "/openapi.yaml", "/nowhere")
-
-
-def library(scrapes: int) -> tuple[float, int]:
-    """Return seconds of CPU for a sample, and the number of samples, without us."""
-    app = create_app(Config())
-    for method in METHODS:
-        for path in PATHS:
-            app.test_client().open(path, method=method)
-    registry = app.extensions["metrics_registry"]
-    number = samples(generate_latest(registry).decode())
-    started = time.process_time()
-    for _ in range(scrapes):
-        generate_latest(registry)
-    return (time.process_time() - started) / scrapes / number, number
+REQUESTS, FEW, DISTINCT = 1_000_000, 20_000, 10_000
+FIRST = "2 requests"
+CONNECTIONS = 16
+SCRAPES, ENOUGH = 200, 0.5  # scrapes or seconds for one value: the clock has ticks of 10 ms
+ROUNDS = 5
+TICK = os.sysconf("SC_CLK_TCK")
+FLAT = 1.1  # the clock's ticks, and numbers that get longer
+SERVERS = (servers.HELLOPOD, servers.EXPORTER)
+Values = dict[str, list[float]]  # by the traffic before, round by round
 
 
-def service(scrapes: int, accept: str = "text/plain") -> tuple[float, int]:
-    """Return the same for scrapes of the real process."""
-    scrape = f"GET /metrics HTTP/1.1\r\nHost: a\r\nAccept: {accept}\r\n\r\n".encode()
-    with Gunicorn() as server:
-        for method in METHODS:
-            for path in PATHS:
-                send(server.port, f"{method} {path} HTTP/1.0\r\n\r\n".encode())
-        before = metric(server.management, "process_cpu_seconds_total")
-        with connect(server.management) as sock:
-            for _ in range(scrapes):
-                sock.sendall(scrape)
-                text = read_response(sock)[2]
-        cpu = metric(server.management, "process_cpu_seconds_total") - before
-    number = samples(text.decode())
-    return cpu / scrapes / number, number
+def unlabelled(scrape: str) -> dict[str, float]:
+    """Return the values of metrics without labels."""
+    families = text_string_to_metric_families(scrape)
+    samples = (sample for family in families for sample in family.samples)
+    return {sample.name: sample.value for sample in samples if not sample.labels}
 
 
-def main(scrapes: int = 500) -> None:
-    openmetrics = "application/openmetrics-text; version=1.0.0"
-    for _ in range(3):
-        theirs, number = library(scrapes)
-        print(f"generate_latest: {theirs * 1e6:.2f} us a sample, {number} samples")
-        for accept in ("text/plain", openmetrics):
-            ours, number = service(scrapes, accept)
-            print(
-                f"{accept.partition(';')[0]}: {ours * 1e6:.2f} us a sample, {number} samples, "
-                f"{ours * number * 1e3:.1f} ms a scrape: {ours / theirs:.2f} times as much"
-            )
+def cpu(pid: int) -> float:
+    """Return seconds of CPU that a process and its children have used so far."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    total = 0.0
+    for each in [str(pid), *children]:
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / TICK  # utime and stime: man 5 proc
+    return total
+
+
+def cost(process: Running) -> tuple[float, float]:
+    """Return milliseconds of CPU for a scrape, and its kilobytes."""
+    get(process.metrics)  # what the server before left in the core's caches
+    before, used, number = cpu(process.pid), 0.0, 0
+    while used < ENOUGH and number < SCRAPES:
+        size = len(get(process.metrics))
+        number += 1
+        used = cpu(process.pid) - before
+    return 1000 * used / number, size / 1000
+
+
+def loaded(stack: ExitStack, server: Server, requests: int) -> dict[str, Running]:
+    """Start a process for each amount of traffic, and send it."""
+    traffic = {FIRST: (0, 1), **{f"{n:,} requests": (n, 1) for n in (FEW, requests)}}
+    found = {}
+    for name, (count, paths) in {**traffic, f"{DISTINCT:,} paths": (0, DISTINCT)}.items():
+        found[name] = stack.enter_context(running(server))  # which asks for / once
+        for number in range(paths):
+            with suppress(HTTPError):
+                get(f"{found[name].url}/{number}")
+        load.requests(f"{found[name].url}/", count, CONNECTIONS)
+    return found
+
+
+def growth(name: str, milliseconds: Values, kilobytes: Values) -> list[Comparison]:
+    """Compare all with what there is after the first requests."""
+    ours = name == servers.HELLOPOD.name
+    goals = [Goal(traffic, at_most=FLAT, of="growth") for traffic in kilobytes][1:] if ours else []
+    return [
+        Comparison(f"CPU of a scrape of {name}", "ms", milliseconds, goals, "growth", FIRST),
+        Comparison(f"size of a scrape of {name}", "kB", kilobytes, goals, "growth", FIRST),
+    ]
+
+
+def measure(requests: int = REQUESTS) -> list[Comparison]:
+    """Return CPU and bytes of a scrape by traffic, of hellopod and of the exporter."""
+    with ExitStack() as stack:
+        turns = [
+            (server.name, traffic, process)
+            for server in SERVERS
+            for traffic, process in loaded(stack, server, requests).items()
+        ]
+        found: dict[str, tuple[Values, Values]] = {server.name: ({}, {}) for server in SERVERS}
+        for number in range(ROUNDS):
+            for name, traffic, process in turns[:: -1 if number % 2 else 1]:
+                for values, value in zip(found[name], cost(process), strict=True):
+                    values.setdefault(traffic, []).append(value)
+    return [each for name, values in found.items() for each in growth(name, *values)]
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    show(measure(*map(int, sys.argv[1:2])))

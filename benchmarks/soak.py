@@ -1,18 +1,14 @@
-"""Load for long, with rollouts: python -m benchmarks.soak [MINUTES [REQUESTS]]
+"""What grows under load, and what rollouts cost: python -m benchmarks.soak [MINUTES [REQUESTS]]
 
-First one container through a million requests (endurance). Then, on a kind cluster, half an hour of
-load with a rollout every two minutes. A request that is shed counts as failed. Writes
+First a container through a million requests: memory, file descriptors and the scrape are the same
+after all of them as after the first 20,000. Then, on a kind cluster, half an hour of load with a
+rollout every two minutes. A request that is shed counts as failed. Writes
 benchmarks/results/soak.json; exit code 1 if a goal is missed.
 
 The load is what two pods use 70 % of their CPU request for, where the autoscaler would keep them
-(k8s/base/hpa.yaml). As shipped, they have no CPU limit: with one of 150m four runs shed 143, none,
-21 and 24 requests, likely because its quota stops a pod that has more than its share for a while.
-They request more than the shipped 100m, but not 400m: at 389 requests a second two cores had no
-idle time left when pods started, and 15 of 187,190 were shed.
-
-Half of the requests come on connections of their own: kept ones of a pod that leaves go to the
-others, where they stay for MAX_CONNECTION_AGE, so that of two pods one has up to 1.5 times its
-share.
+(k8s/base/hpa.yaml). They request more than the shipped 100m, so that there is load enough, and
+little enough for two cores to start pods beside it. Half of the requests come on connections of
+their own: kept ones of a pod that leaves go to the others and stay there.
 """
 
 import statistics
@@ -23,36 +19,82 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.generator import Load
+from tests.e2e.generator import Generator, Load
 from tests.e2e.watching import PodWatch, watched
 
-from . import cores, endurance, kind, results
-from .comparison import OURS, Comparison, Goal
-from .endurance import one
+from . import docker, kind, results
+from .comparison import OURS, Comparison, Goal, one, rows
+from .load import requests as send
+from .processes import check_cores, get, running
+from .scrape import FLAT, unlabelled
 
+ENDURED, FIRST, CONNECTIONS = 1_000_000, 20_000, 16  # requests to one container
 USED = Goal(OURS, at_least=0.6, of="value")  # meant are 0.7; with less the load was another
 LATE = 0.02  # of the requests may be sent late; with more the generator measured itself
 MINUTES, EVERY = 30, 2
 SHARE = 0.7  # of the CPU request
-PODS, CPU_REQUEST = 2, 0.25  # cores for each pod
-CLIENTS = 16  # on kept connections, and as many on new ones
-MEASURE = 60  # seconds
+CPU_REQUEST = 0.25  # cores for each pod
+CLIENTS = 16  # connections that are kept, by each of two streams
+GUESS, MEASURE = 200, 60  # requests a second, and seconds, from which the rate is found
 REQUESTS = [["GET", "/"], ["POST", "/api/echo"], ["GET", "/api/identity"]]
-REST = 30  # seconds: the kubelet looks every ten
+REST = 30  # seconds without load
+
+
+@dataclass(frozen=True)
+class Look:
+    """What workers hold at a moment."""
+
+    at: float  # time.time()
+    memory: Sequence[float]  # MiB, resident
+    descriptors: Sequence[float]  # open
+    cpu: Sequence[float]  # seconds so far
+    size: int  # bytes of the scrapes
 
 
 @dataclass(frozen=True)
 class Soak:
     """A run: what was sent, what became of it, and the pods meanwhile."""
 
-    capacity: float  # of the machine, for clients that come back at once; for a first guess
     rate: float
     used: Sequence[float]  # share of the CPU request, from the end of each rollout to the next one
     load: Load
     seen: PodWatch
-    before: kind.Pods
-    cycles: Sequence[kind.Pods]
-    after: kind.Pods
+    before: Look
+    cycles: Sequence[Look]
+    after: Look
+
+
+def look(scrapes: Sequence[str]) -> Look:
+    """Return what the workers of these scrapes hold."""
+    found = [unlabelled(scrape) for scrape in scrapes]
+    names = "process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds_total"
+    memory, descriptors, cpu = ([each[name] for each in found] for name in names)
+    size = sum(map(len, scrapes))
+    return Look(time.time(), [size / 2**20 for size in memory], descriptors, cpu, size)
+
+
+def endurance(requests: int) -> list[Comparison]:
+    """Send so many requests to a container; compare it after all of them with after the first."""
+    docker.build(docker.HELLOPOD)
+    first = min(FIRST, requests)
+    with running(docker.container(docker.HELLOPOD)) as process:
+        looks = []
+        for number in (first, requests - first):
+            send(f"{process.url}/", number, CONNECTIONS)
+            time.sleep(REST)
+            looks.append(look([get(process.metrics).decode()]))
+    return endured(f"{first:,} to {requests:,} requests", *looks)
+
+
+def endured(since: str, before: Look, after: Look) -> list[Comparison]:
+    """Return what has grown in a container."""
+    descriptors = after.descriptors[0] - before.descriptors[0]
+    return [
+        one(f"memory, {since}", "times", after.memory[0] / before.memory[0], 1.05),
+        one(f"open file descriptors, {since}", "more", descriptors, 0),
+        # Counters get digits.
+        one(f"bytes of a scrape, {since}", "times", after.size / before.size, FLAT),
+    ]
 
 
 def growth(values: Sequence[float]) -> float:
@@ -66,20 +108,6 @@ def unclean(soak: Soak) -> int:
     clean = sum(how.startswith("0 ") for how in soak.seen.ended.values())
     others = len(soak.seen.ended) - clean
     return others + abs(2 * len(soak.cycles) - clean)
-
-
-def moments(load: Load) -> dict[int, dict[str, float]]:
-    """Return the seconds in which requests failed, or the generator was late."""
-    found: dict[int, dict[str, float]] = {}
-    for stream in load.streams:
-        for second, counts in stream["per_second"].items():
-            if failed := sum(counts.values()) - counts.get("2xx", 0):
-                moment = found.setdefault(int(second), {})
-                moment["failed"] = moment.get("failed", 0) + failed
-        for second, delay in stream["behind"].items():
-            moment = found.setdefault(int(second), {})
-            moment["behind"] = max(delay, moment.get("behind", 0))
-    return dict(sorted(found.items()))
 
 
 def compared(soak: Soak) -> list[Comparison]:
@@ -102,60 +130,14 @@ def compared(soak: Soak) -> list[Comparison]:
 def report(
     head: Mapping[str, Any],
     comparisons: Sequence[Comparison],
-    soak: Soak | None,
+    cycles: Sequence[Look] = (),
     path: Path = results.RESULTS / "soak.json",
 ) -> bool:
     """Print and write it all; return whether every goal holds."""
-    rows = [row for comparison in comparisons for row in comparison.rows()]
-    for comparison in comparisons:
-        print(comparison.table())
-    found = {**head, "rows": rows}
-    if soak:
-        found |= {
-            "capacity": soak.capacity,
-            "rate": soak.rate,
-            "used": soak.used,
-            "failures": soak.load.failures,
-            "moments": moments(soak.load),
-            "examples": soak.load.examples.splitlines(),
-            "cycles": [asdict(pods) for pods in (soak.before, *soak.cycles, soak.after)],
-        }
-        print(soak.load.examples)
-    results.write(path, found)
-    return all(row["holds"] is not False for row in rows)
-
-
-def run(minutes: int, every: int = EVERY) -> Soak:
-    """Send the load, roll out again and again, and look at the pods before each rollout."""
-    with kind.cluster() as cluster:
-        deployed = kind.ours(cluster, resources={"requests": {"cpu": f"{CPU_REQUEST * 1000:.0f}m"}})
-        generator, address = kind.generator(deployed), deployed.app.address()
-        each = {"clients": CLIENTS, "requests": REQUESTS}
-        closed = [{"pool": CLIENTS, **each}, each]
-        capacity = generator.run(address, 80, MEASURE, streams=closed).rate()
-        rate = capacity / 2
-        for _ in range(2):  # the less often requests come, the more CPU time each takes
-            before = deployed.look()
-            load = generator.run(address, 80, MEASURE, streams=streams(rate))
-            rate = rate_for(before, deployed.look(), load.sent)
-        print(f"capacity {capacity:.0f}/s; {rate:.0f}/s for {minutes} minutes", file=sys.stderr)
-        time.sleep(REST)
-        before, cycles, used = deployed.look(), [], []
-        plan = {"streams": streams(rate), "timeout": 10, "seconds": minutes * 60 + 300}
-        with (
-            watched(deployed.app, cluster) as seen,
-            generator.running(address, 80, **plan) as load,
-        ):
-            began = time.monotonic()
-            for cycle in range(1, max(1, round(minutes / every)) + 1):
-                deployed.restart()
-                settled = deployed.look()
-                time.sleep(max(0, began + cycle * every * 60 - time.monotonic()))
-                cycles.append(deployed.look())
-                used.append(used_between(settled, cycles[-1]))
-                print(f"cycle {cycle}: {cycles[-1]}, {used[-1]:.0%} of the CPU", file=sys.stderr)
-        time.sleep(REST)
-        return Soak(capacity, rate, used, load, seen, before, cycles, deployed.look())
+    found = rows(comparisons)
+    print(results.table(found))
+    results.write(path, {**head, "rows": found, "cycles": [asdict(each) for each in cycles]})
+    return all(row["holds"] is not False for row in found)
 
 
 def streams(rate: float) -> list[dict[str, Any]]:
@@ -164,24 +146,64 @@ def streams(rate: float) -> list[dict[str, Any]]:
     return [{"pool": 2 * CLIENTS, **each}, each]
 
 
-def used_between(before: kind.Pods, after: kind.Pods) -> float:
+def used_between(before: Look, after: Look) -> float:
     """Return which share of their CPU request the pods used between two looks."""
-    return (sum(after.cpu) - sum(before.cpu)) / (after.at - before.at) / (PODS * CPU_REQUEST)
+    return (sum(after.cpu) - sum(before.cpu)) / (after.at - before.at) / (kind.PODS * CPU_REQUEST)
 
 
-def rate_for(before: kind.Pods, after: kind.Pods, requests: int) -> float:
+def rate_for(before: Look, after: Look, requests: int) -> float:
     """Return how many requests a second use SHARE of the request, if so many came between."""
-    return SHARE * PODS * CPU_REQUEST / (sum(after.cpu) - sum(before.cpu)) * requests
+    return SHARE * kind.PODS * CPU_REQUEST / (sum(after.cpu) - sum(before.cpu)) * requests
 
 
-def main(minutes: int = MINUTES, requests: int = endurance.REQUESTS) -> int:
-    if why_not := kind.why_not():
+def calibrated(generator: Generator, deployed: kind.Deployed) -> float:
+    """Return the rate for the soak."""
+    rate: float = GUESS
+    for _ in range(2):  # the less often requests come, the more CPU time each takes
+        before = look(deployed.scrapes())
+        address = deployed.app.address()
+        load = generator.run(address, 80, MEASURE, streams=streams(rate))
+        rate = rate_for(before, look(deployed.scrapes()), load.sent)
+    return rate
+
+
+def run(minutes: int, every: int = EVERY) -> Soak:
+    """Send the load, roll out again and again, and look at the pods before each rollout."""
+    with kind.cluster() as cluster:
+        deployed = kind.ours(cluster, resources={"requests": {"cpu": f"{CPU_REQUEST * 1000:.0f}m"}})
+        generator = Generator(deployed.app, cluster)
+        rate = calibrated(generator, deployed)
+        print(f"{rate:.0f}/s for {minutes} minutes", file=sys.stderr)
+        time.sleep(REST)
+        before, cycles, used = look(deployed.scrapes()), [], []
+        plan = {"streams": streams(rate), "timeout": 10, "seconds": minutes * 60 + 300}
+        with (
+            watched(deployed.app, cluster) as seen,
+            generator.running(deployed.app.address(), 80, **plan) as load,
+        ):
+            began = time.monotonic()
+            for cycle in range(1, max(1, round(minutes / every)) + 1):
+                deployed.restart()
+                settled = look(deployed.scrapes())
+                time.sleep(max(0, began + cycle * every * 60 - time.monotonic()))
+                cycles.append(look(deployed.scrapes()))
+                used.append(used_between(settled, cycles[-1]))
+                print(f"cycle {cycle}: {cycles[-1]}, {used[-1]:.0%} of the CPU", file=sys.stderr)
+        time.sleep(REST)
+        return Soak(rate, used, load, seen, before, cycles, look(deployed.scrapes()))
+
+
+def main(minutes: int = MINUTES, requests: int = ENDURED) -> int:
+    """Return the exit code; raises SystemExit without Docker, kind and kubectl."""
+    if why_not := docker.why_not("kind", "kubectl"):
         sys.exit(f"soak: {why_not}")
-    cores.available()
-    head, alone = results.head(), endurance.measure(requests)
-    report(head, alone, None)  # half an hour before the rest
+    check_cores()
+    head, alone = results.head(), endurance(requests)
+    report(head, alone)  # half an hour before the rest
     soak = run(minutes)
-    return 0 if report(head, [*alone, *compared(soak)], soak) else 1
+    print(soak.load.examples, file=sys.stderr)
+    cycles = (soak.before, *soak.cycles, soak.after)
+    return 0 if report(head, [*alone, *compared(soak)], cycles) else 1
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """Seconds from exec to the first answer: python -m benchmarks.start"""
 
 from . import servers
-from .comparison import Comparison, Goal, interleaved
+from .comparison import Comparison, Goal, interleaved, show
+from .processes import Server, running
 
 ROUNDS = 5
 GOALS = (Goal(servers.BARE.name, at_most=0.3, of="difference"),)
 
 
-def seconds(server: servers.Server) -> float:
-    with servers.running(server) as process:
+def seconds(server: Server) -> float:
+    with running(server) as process:
         return process.seconds
 
 
@@ -21,5 +22,4 @@ def measure(rounds: int = ROUNDS) -> list[Comparison]:
 
 
 if __name__ == "__main__":
-    for comparison in measure():
-        print(comparison.table())
+    show(measure())

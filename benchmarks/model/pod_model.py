@@ -19,7 +19,7 @@ CONFIG = Config()
 SWITCH = 0.005  # seconds of CPU after which a thread lets another one run: Python's switch interval
 ASKING = 0.01  # of its time: what a thread that wants the interpreter uses meanwhile
 LOOK = 0.01  # seconds between two looks for who has waited too long, and who may run now
-# CPU seconds of a refusal, 13 % of what serving `/` takes: benchmarks.refusal, from 8 to 17 %.
+# CPU seconds of a refusal, 13 % of what serving `/` takes. Measured were 8 to 17 %.
 REFUSAL = 0.00007
 
 

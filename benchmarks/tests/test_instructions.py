@@ -1,19 +1,14 @@
-import json
-
 import pytest
 
-from benchmarks import handlers
 from benchmarks.comparison import OURS
-from benchmarks.instructions import FEW, FULL, MANY, counted, each, tables
-from benchmarks.sequence import RECORD, Held, Request, send
+from benchmarks.instructions import FEW, FULL, MANY, OCCUPIED, counted, each, occupied, send, tables
 from tests.runtime.gunicorn_process import OURS as CONFIGURATION
 from tests.runtime.gunicorn_process import Gunicorn
 
 
 @pytest.fixture(scope="module")
 def server():
-    app = "benchmarks.handlers:create_app()"
-    with Gunicorn(*CONFIGURATION, app, **FULL) as gunicorn:
+    with Gunicorn(*CONFIGURATION, OCCUPIED.app, **FULL) as gunicorn:
         yield gunicorn
 
 
@@ -35,25 +30,17 @@ def test_what_a_start_takes_does_not_count():
     assert asked == [FEW, MANY]
 
 
-def test_a_record_is_two_kilobytes_and_comes_back():
-    response = handlers.create_app().test_client().post("/echo", json=json.loads(RECORD))
-
-    assert response.json == json.loads(RECORD)
-    assert len(response.json) == 20
-    assert 1_900 <= len(RECORD) <= 2_200
-
-
 def test_requests_are_answered_as_expected(server):
-    send(server.port, Request("/echo", "POST", RECORD), 3)
-    send(server.management, Request("/healthz"), 3)
+    send(server.port, "/", 3)
+    send(server.management, "/healthz", 3)
     with pytest.raises(SystemExit, match="/nope answered 404, not 200"):
-        send(server.port, Request("/nope"), 1)
+        send(server.port, "/nope", 1)
 
 
-def test_who_is_held_has_the_only_slot(server):
-    with Held(server.port):
-        send(server.port, Request("/", status=503), 3)
-    send(server.port, Request("/"), 3)
+def test_the_only_slot_can_be_occupied(server):
+    with occupied(server.port):
+        send(server.port, "/", 3, 503)
+    send(server.port, "/", 3)
 
 
 def test_ours_is_in_every_table():

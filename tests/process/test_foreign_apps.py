@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.servers import installed
+from benchmarks.processes import installed
 from tests.repository.test_foreign_suites import source
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, Gunicorn
 from tests.runtime.raw import connect, get, metric, read_response

@@ -1,6 +1,5 @@
 """The README and docs/: tables and commands are those of the code, and the README is one page."""
 
-import json
 import re
 from dataclasses import MISSING, fields
 from fnmatch import fnmatch
@@ -11,7 +10,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.comparison import markdown
+from benchmarks import results
 from service.config import Config
 from service.version import __version__
 from tests.expressions import expressions
@@ -192,12 +191,12 @@ def proofs(document):
 
 
 def test_benchmarks_are_quoted():
-    results = json.loads((REPOSITORY / "benchmarks/results/bench.json").read_text())
-    assert markdown(results["rows"]) in TEXT["docs/benchmarks.md"]
+    found = results.read("bench")
+    assert results.table(found["rows"]) in TEXT["docs/benchmarks.md"]
 
 
 def test_readme_quotes_what_its_picture_shows():
-    found = json.loads((REPOSITORY / "benchmarks/results/beside_stock.json").read_text())
+    found = results.read("beside_stock")
     rates, kept, lost = (
         [server["median"] for server in found[quantity]["servers"].values()]
         for quantity in ("rate", "goodput", "lost")

@@ -1,13 +1,8 @@
-"""Flask and nothing else, with answers of the same size as hellopod's.
-
-/chaos/wait and /chaos/cpu do what they do there: the handlers of the overload curves. /echo is that
-of benchmarks/handlers.py.
-"""
+"""Flask and nothing else, with answers of the same size as hellopod's."""
 
 import os
-import time
 
-from flask import Flask, request
+from flask import Flask
 
 POD = os.environ.get("HOSTNAME", "unknown")
 
@@ -33,22 +28,3 @@ def identity():
         "started_at": "2026-01-01T00:00:00+00:00",
         "draining": False,
     }
-
-
-@app.post("/echo")
-def echo():
-    return request.json
-
-
-@app.get("/chaos/wait")
-def wait():
-    time.sleep(float(request.args["seconds"]))
-    return {}
-
-
-@app.get("/chaos/cpu")
-def cpu():
-    end = time.thread_time() + float(request.args["seconds"])
-    while time.thread_time() < end:
-        sum(range(1000))
-    return {}

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks import scrape_growth, servers
+from benchmarks import scrape, servers
 
 
 @pytest.mark.parametrize(
@@ -12,11 +12,11 @@ from benchmarks import scrape_growth, servers
     ],
 )
 def test_a_scrape_of_ours_may_not_grow(name, last, holds):
-    sizes = {scrape_growth.FIRST: [6.0], "20,000 requests": [6.2], "10,000 paths": [last]}
+    sizes = {scrape.FIRST: [6.0], "20,000 requests": [6.2], "10,000 paths": [last]}
 
     times = {traffic: [value / 4 for value in values] for traffic, values in sizes.items()}
 
-    found = scrape_growth.growth(scrape_growth.Scraped(name, times, sizes))
+    found = scrape.growth(name, times, sizes)
 
     assert [comparison.rows()[0]["median"] for comparison in found] == [1.5, 6]
     assert [comparison.rows()[-1]["holds"] for comparison in found] == [holds, holds]

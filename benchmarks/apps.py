@@ -1,0 +1,80 @@
+"""The handlers that servers of the benchmarks run. Any Python with any server can import this.
+
+steps: the path says what a request does. /c6+w94 computes for 6 ms, then waits for 94. c computes
+in Python, w waits, h holds the interpreter. Several with a comma take turns by weight:
+/1:c8+w150,2:w20.
+"""
+
+import random
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication
+
+    from flask import Flask
+
+COUNT = 300_000
+
+
+def hold_seconds() -> float:
+    """Return the seconds of an item of a sum: C code that keeps the interpreter to itself."""
+    began = time.thread_time()
+    sum(range(COUNT))
+    return (time.thread_time() - began) / COUNT
+
+
+ITEM = min(hold_seconds() for _ in range(5))
+
+
+def compute(seconds: float) -> None:
+    """Use the CPU, in Python."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        for _ in range(200):
+            pass
+
+
+def hold(seconds: float) -> None:
+    """Use the CPU, in C, with the interpreter."""
+    sum(range(int(seconds / ITEM)))
+
+
+STEPS: dict[str, Callable[[float], Any]] = {"c": compute, "w": time.sleep, "h": hold}
+
+
+def steps(environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
+    """Answer after all steps."""
+    routes = [route.rpartition(":") for route in environ["PATH_INFO"].strip("/").split(",")]
+    weights = [float(weight or 1) for weight, _, _ in routes]
+    chosen = random.choices(routes, weights)[0][2]  # noqa: S311
+    for step in filter(None, chosen.split("+")):
+        STEPS[step[0]](float(step[1:]) / 1000)
+    start_response("200 OK", [("Content-Length", "3")])
+    return [b"ok\n"]
+
+
+def steps_without_gate() -> "WSGIApplication":
+    """Return steps, with hellopod's gate held open: CONCURRENCY alone limits."""
+    from service.computing.gate import ComputeGate
+
+    ComputeGate.admits = lambda self, now, pressed: True  # type: ignore[method-assign]
+    return steps
+
+
+def with_occupied() -> "Flask":
+    """Return hellopod with a handler that keeps its slot."""
+    import service
+
+    app = service.create_app()
+    app.add_url_rule("/occupy/<int:port>", "occupy", occupy)
+    return app
+
+
+def occupy(port: int) -> dict[str, Any]:
+    """Connect to a port of this machine, and stay until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port)) as caller:
+        caller.recv(1)
+    return {}
