@@ -68,6 +68,18 @@ def test_the_quick_tests_stay_quick():
     assert "export CI=true" in (REPOSITORY / ".ci/run").read_text()
 
 
+def test_a_selection_may_be_in_one_folder_alone():
+    """pytest ends with 5 where it selects nothing. Without a selection that stays a failure."""
+    printed = {
+        selection: make("--silent", "--dry-run", "test-all", f"PYTEST={selection}").stdout
+        for selection in ("", "-k name")
+    }
+
+    assert printed["-k name"].count("-k name || test $? -eq 5\n") == 3
+    assert "-eq 5" not in printed[""]
+    assert "-eq 5" not in make("--silent", "--dry-run", "test", "PYTEST=-k name").stdout
+
+
 def test_run_serves_until_ctrl_c():
     """What it needs is installed, or the test above fails: --old-file lets make install nothing."""
     with subprocess.Popen(
