@@ -1,4 +1,4 @@
-"""What every service says of itself: who answers, which version of what, and its contract."""
+"""The endpoints about the service itself: its pod, its version, and its contract."""
 
 import platform
 from importlib.metadata import version

@@ -55,7 +55,7 @@ class Middleware:
             environ["hellopod.trace"] = parse_traceparent(sent.get("traceparent", ""))
 
         def start_response(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            # 4. The headers, last: what the app says stays, but not who answers and the id.
+            # 4. The headers, last. The app's own headers stay, but for the pod's name and the id.
             given = {name.lower(): value for name, value in headers}
             if not OURS.isdisjoint(given):
                 headers = [header for header in headers if header[0].lower() not in OURS]

@@ -6,7 +6,7 @@ from werkzeug.routing import Map, MapAdapter, Rule
 
 
 class Routes(Map):
-    """A map that remembers who answers a path without variables."""
+    """A map that remembers the endpoint of each path without variables."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.static: dict[tuple[str, str], Rule] = {}

@@ -1,7 +1,7 @@
-"""Faults on demand, to see what a cluster does about them: /chaos/..., for who has CHAOS_TOKEN.
+"""Faults on demand, to see how a cluster reacts: /chaos/..., for holders of CHAOS_TOKEN.
 
-What to do stands in the path and the query. Probes, metrics, identity and these endpoints
-themselves are spared, but for the readiness that /chaos/readiness switches.
+The path and the query name the fault. Faults spare probes, metrics, identity and these endpoints;
+/chaos/readiness alone switches the readiness.
 """
 
 import hmac
@@ -29,7 +29,7 @@ def init_app(app: Flask) -> None:
 
 @bp.before_request
 def authenticate() -> None:
-    """Let in who has the token. The comparison takes as long for a good guess as for a bad one."""
+    """Let in holders of the token. To compare takes as long for a good guess as for a bad one."""
     sent = request.authorization
     given = sent.token or "" if sent and sent.type == "bearer" else ""
     if not hmac.compare_digest(
