@@ -17,12 +17,12 @@ from .processes import check_cores
 REQUESTS = 50_000  # before a scrape; benchmarks.scrape has a million
 # Seconds that a part takes on two cores, for the bar; then the part.
 PARTS: Sequence[tuple[str, float, Callable[[], Iterable[Comparison]]]] = (
-    ("throughput", 210, throughput.measure),
-    ("latency", 110, throughput.latency),
-    ("starts", 40, start.measure),
-    ("scrapes", 150, lambda: scrape.measure(REQUESTS)),
-    ("images", 100, image.measure),
-    ("rollouts on kind", 270, rollout.measure),
+    ("throughput", 190, throughput.measure),
+    ("latency", 95, throughput.latency),
+    ("starts", 45, start.measure),
+    ("scrapes", 170, lambda: scrape.measure(REQUESTS)),
+    ("images", 120, image.measure),
+    ("rollouts on kind", 250, rollout.measure),
 )
 WIDTH = 30
 
