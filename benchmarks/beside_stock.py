@@ -79,7 +79,7 @@ def lost() -> dict[str, Any]:
     bench = results.read("bench")
     rows = [row for row in bench["rows"] if row["what"].startswith("failed requests in a rollout")]
     found = {row["server"]: {each: row[each] for each in pictures.SPREAD} for row in rows}
-    head = {each: bench[each] for each in ("date", "revision", "cpus")}
+    head = {each: bench.get("rollouts", bench)[each] for each in ("date", "revision", "cpus")}
     return {**head, "servers": {NAMES[0]: found["hellopod"], NAMES[2]: found["tutorial"]}}
 
 
