@@ -65,10 +65,13 @@ def steps_without_gate() -> "WSGIApplication":
 
 
 def with_occupied() -> "Flask":
-    """Return hellopod with a handler that keeps its slot."""
+    """Return hellopod with a handler that keeps its slot, and one that reads JSON."""
+    from flask import request
+
     import service
 
     app = service.create_app()
+    app.add_url_rule("/echo", "echo_json", lambda: request.json, methods=["POST"])
     app.add_url_rule("/occupy/<int:port>", "occupy", occupy)
     return app
 

@@ -1,10 +1,10 @@
 """Instructions that a request takes, which no neighbour disturbs: python -m benchmarks.instructions
 
 valgrind counts them: in all processes of a server that gets requests one after the other over one
-connection. Starting takes the same for few and for many. An instruction is no unit of time, but all
-of these are mostly the interpreter's.
+connection. Starting takes the same for few and for many.
 """
 
+import json
 import re
 import shutil
 import socket
@@ -25,16 +25,17 @@ from .processes import Server, running
 INSTALL = "benchmarks: valgrind is not on PATH; most distributions have a package of that name"
 FEW, MANY = 100, 700  # requests
 OCCUPIED = servers.with_steps(servers.HELLOPOD, "benchmarks.apps:with_occupied()")
+RECORD = json.dumps({f"field_{number}": "abcdefghij" * 9 for number in range(20)})  # 2 kB
 FULL = {"CONCURRENCY": "1", "QUEUE_LENGTH": "0", "HANDLER_TIMEOUT": "3600"}
 
 
 def send(port: int, path: str, number: int, status: int = 200) -> None:
-    """Send so many over one connection, and connect again where the server closes; raises
-    SystemExit at any other status."""
-    headers = {"User-Agent": "benchmarks", "Accept": "*/*"}
+    """Send so many over one connection, or several; raises SystemExit at any other status."""
+    headers = {"User-Agent": "benchmarks", "Accept": "*/*", "Content-Type": "application/json"}
+    asked = ("POST", path, RECORD) if path == "/echo" else ("GET", path, None)
     with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         for _ in range(number):
-            connection.request("GET", path, headers=headers)
+            connection.request(*asked, headers)
             answer = connection.getresponse()
             answer.read()
             if answer.status != status:
@@ -98,7 +99,7 @@ def by_server(path: str, *found: Server) -> Mapping[str, Callable[[int], int]]:
     return {server.name: partial(served, server, path) for server in found}
 
 
-def tables() -> dict[str, tuple[int, Mapping[str, Callable[[int], int]]]]:
+def tables() -> dict[str, tuple[int | None, Mapping[str, Callable[[int], int]]]]:
     """Return what is counted, the most thousands that ours may take, and how to count each."""
     compared = servers.HELLOPOD, servers.BARE, servers.EXPORTER, servers.GRANIAN
     others = servers.QUIET, servers.TUTORIAL, servers.LOGGED
@@ -106,6 +107,7 @@ def tables() -> dict[str, tuple[int, Mapping[str, Callable[[int], int]]]]:
     return {
         "a request of /": (750, by_server("/", *compared, *others)),
         "/api/identity": (850, by_server("/api/identity", *compared)),
+        "2 kB of JSON echoed": (None, by_server("/echo", OCCUPIED, servers.BARE)),
         "a refusal": (90, {OURS: partial(served, OCCUPIED, "/", to="full")}),
         "a probe": (90, {OURS: probe}),
     }
@@ -117,7 +119,7 @@ def main() -> None:
         sys.exit(INSTALL)
     for what, (most, counts) in tables().items():
         values = {name: each(count) for name, count in counts.items()}
-        goals = [Goal(OURS, at_most=most, of="value")]
+        goals = [Goal(OURS, at_most=most, of="value")] if most else []
         show([Comparison(f"instructions of {what}", "thousands", values, goals)])
 
 

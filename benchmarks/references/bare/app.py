@@ -2,7 +2,7 @@
 
 import os
 
-from flask import Flask
+from flask import Flask, request
 
 POD = os.environ.get("HOSTNAME", "unknown")
 
@@ -28,3 +28,8 @@ def identity():
         "started_at": "2026-01-01T00:00:00+00:00",
         "draining": False,
     }
+
+
+@app.post("/echo")
+def echo():
+    return request.json
