@@ -30,9 +30,11 @@ QUICK := tests/service tests/runtime tests/http1 tests/manifests tests/process/t
 LIMIT := $(if $(CI),timeout 180)
 # Processes of tests wait more than they compute; two tests at once may share a core.
 PARALLEL := --numprocesses auto --dist worksteal
+# One more than cores for those that time hardly matters to.
+QUICKLY := --numprocesses $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN)) --dist worksteal
 
 test: $(VENV)/dev ## Test service, runtime and manifests (2 minutes on two cores)
-	$(LIMIT) $(VENV)/bin/pytest $(PARALLEL) $(QUICK) $(PYTEST) $(NONE_HERE)
+	$(LIMIT) $(VENV)/bin/pytest $(QUICKLY) $(QUICK) $(PYTEST) $(NONE_HERE)
 
 # A selection may name no test of one folder, for which pytest ends with 5. Another folder has it.
 test-all: NONE_HERE = $(if $(PYTEST),|| test $$? -eq 5)

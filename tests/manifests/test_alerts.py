@@ -15,9 +15,11 @@ RUNBOOK = (HERE.parents[1] / "docs/runbook.md").read_text()
 ALERTS = {
     rule["alert"]: rule for group in rule_groups() for rule in group["rules"] if "alert" in rule
 }
+FILES = ("alerts.yaml", "alerts_of_days.yaml")
 CASES = [
     case
-    for test in yaml.safe_load((HERE / "alerts.yaml").read_text())["tests"]
+    for file in FILES
+    for test in yaml.safe_load((HERE / file).read_text())["tests"]
     for case in test["alert_rule_test"]
 ]
 
@@ -40,9 +42,10 @@ def test_rules_are_a_rule_file(tmp_path):
 
 def test_alerts_fire_and_are_silent(tmp_path):
     write_rules(tmp_path, annotated=False)
-    shutil.copy(HERE / "alerts.yaml", tmp_path)
+    for file in FILES:
+        shutil.copy(HERE / file, tmp_path)
 
-    assert "SUCCESS" in promtool("test", "rules", "alerts.yaml", folder=tmp_path)
+    assert "SUCCESS" in promtool("test", "rules", *FILES, folder=tmp_path)
 
 
 @every_alert
