@@ -8,6 +8,8 @@ const ALONE = 20; // answers from one pod before the page wonders; of two pods i
 const PATIENCE = 12; // a tile goes after this many answers for each tile, none from its pod: e^-12
 const DRAINED = 3000; // milliseconds without an answer after which a draining pod has gone
 const COLOURS = 4;
+const COLUMNS = 60; // seconds in the chart
+const ROWS = 5; // answers in a second, and room for one that was late
 const CHAIN_EVERY = 2000; // milliseconds between two looks, each of which costs every service in it
 const CHAIN_TIMEOUT = 30000; // milliseconds: GRACEFUL_TIMEOUT, the most that a request may take
 
@@ -16,6 +18,7 @@ const counts = {answered: 0, shed: 0, failed: 0};
 const pods = new Map(); // by name
 const versions = []; // in the order they were seen
 let recent = []; // names of the pods that answered last
+let minute = []; // second and version of each answer; of one that was refused or failed, -1
 let paused = false;
 
 function tell(text) {
@@ -29,6 +32,30 @@ function count(what) {
   counts[what] += 1;
   byId(what).textContent = counts[what];
   byId(what).parentElement.classList.toggle("bad", what !== "answered");
+}
+
+function chart(version) {
+  minute.push({second: Math.floor(performance.now() / 1000), version});
+}
+
+function drawMinute() {
+  const first = Math.floor(performance.now() / 1000) - COLUMNS + 1;
+  minute = minute.filter(({second}) => second >= first);
+  const heights = Array(COLUMNS).fill(0);
+  byId("minute").replaceChildren(...minute.toSorted((a, b) => a.version - b.version).map((answer) => {
+    const block = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    const column = answer.second - first;
+    heights[column] += 1;
+    const size = {x: column, y: ROWS - heights[column], width: 0.9, height: 0.9};
+    for (const [name, value] of Object.entries(size)) block.setAttribute(name, value);
+    block.style.fill = answer.version < 0 ? "var(--bad)" : `var(--version-${answer.version % COLOURS})`;
+    return block;
+  }));
+}
+
+function miss(what) {
+  count(what);
+  chart(-1);
 }
 
 function versionOf(me) {
@@ -54,6 +81,7 @@ function note(me, latency) {
   if (pod && pod.version !== versionOf(me)) forget(me.pod, "has another version");
   pod = pods.get(me.pod) ?? meet(me);
   pods.set(me.pod, pod);
+  chart(versions.indexOf(pod.version));
   if (me.draining && !pod.draining) tell(`${me.pod} is draining`);
   pod.draining = me.draining;
   pod.latencies = [...pod.latencies, latency].slice(-LATENCIES);
@@ -99,9 +127,9 @@ async function ask() {
       signal: AbortSignal.timeout(TIMEOUT),
     });
     if (response.ok) note(await response.json(), performance.now() - start);
-    else count(response.status === 503 ? "shed" : "failed");
+    else miss(response.status === 503 ? "shed" : "failed");
   } catch {
-    count("failed");
+    miss("failed");
   }
 }
 
@@ -111,6 +139,7 @@ async function go() {
     await ask();
     tidy();
     draw();
+    drawMinute();
   }
   setTimeout(go, EVERY);
 }

@@ -77,6 +77,7 @@ def test_rollout(page):
         eventually(lambda: page.versions() == {"1.1.0"}, seconds=20)
 
         assert page.count("failed") == 0
+        assert page.blocks().keys() == {"var(--version-0)", "var(--version-1)"}
         assert page.console() == []
         log = page.text("#events")
         for line in ("old is draining", "old answers no more", "new answers, version 1.1.0"):
@@ -135,6 +136,7 @@ def test_sheds_and_failures_are_counted_apart(page):
         shed = page.count("answered")
         eventually(lambda: page.count("answered") > shed)
     eventually(lambda: page.count("failed") >= 2)
+    eventually(lambda: page.blocks()["var(--bad)"] == page.count("shed") + page.count("failed"))
 
 
 def test_without_javascript(service):

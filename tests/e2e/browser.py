@@ -1,6 +1,7 @@
 """A real Chromium, and the page at `/` as somebody sees it there."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,6 +65,12 @@ class Page:
 
     def versions(self) -> set[str]:
         return {tile["version"] for tile in self.tiles().values()}
+
+    def blocks(self) -> dict[str, int]:
+        """Return how many answers of each colour are in the chart of the last minute."""
+        fills = self.script("""
+            return [...document.querySelectorAll("#minute rect")].map(({style}) => style.fill)""")
+        return dict(Counter(fills))
 
     def count(self, what: str) -> int:
         """Return how many answers were `answered`, `shed` or `failed`."""
