@@ -15,7 +15,10 @@ from tests.runtime.raw import eventually
 
 APP = (*OURS, "tests.process.proxied:app")
 # Its keep-alive of 2 s is gunicorn's own, and so is all else but the threads: as many as ours.
-STOCK = ("tests.process.proxied:plain", "--worker-class", "gthread", "--threads", "16")
+STOCK = (
+    *("-m", "gunicorn", "tests.process.proxied:plain"),
+    *("--worker-class", "gthread", "--threads", "16"),
+)
 DRAIN = "3"  # seconds: several times what HAProxy and Envoy need to see a failed check
 KEEPALIVE = 1  # seconds: less than any proxy keeps an idle connection
 AGE = 2  # seconds
@@ -114,7 +117,8 @@ def test_killed_worker(behind):
         time.sleep(2)
 
     for name, failures in lost(loads).items():
-        assert all(began < gone and ended > killed for began, ended, _ in failures), (
+        # A proxy may yet use a connection whose end it has not read.
+        assert all(began < gone + 0.1 and ended > killed for began, ended, _ in failures), (
             name,
             killed,
             gone,

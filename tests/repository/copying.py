@@ -14,7 +14,7 @@ ENVIRON = {name: value for name, value in os.environ.items() if not name.startsw
 
 def run(directory, *command, **environ):
     return subprocess.run(
-        command, cwd=directory, env=ENVIRON | environ, capture_output=True, text=True, timeout=300
+        command, cwd=directory, env=ENVIRON | environ, capture_output=True, text=True, timeout=600
     )
 
 
