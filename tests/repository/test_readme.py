@@ -191,8 +191,13 @@ def proofs(document):
 
 
 def test_benchmarks_are_quoted():
-    found = results.read("bench")
-    assert results.table(found["rows"]) in TEXT["docs/benchmarks.md"]
+    table = results.table(results.read("bench")["rows"])
+    assert unaligned(table) in unaligned(TEXT["docs/benchmarks.md"])
+
+
+def unaligned(text):
+    """Return it with columns as narrow as may be: the service may get a longer name."""
+    return re.sub("( |-)+", r"\1", text)
 
 
 def test_readme_quotes_what_its_picture_shows():
