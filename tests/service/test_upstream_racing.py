@@ -80,8 +80,10 @@ def test_one_that_refuses_is_not_asked_again():
 
 
 def test_behind_one_that_refuses_the_next_comes_at_once():
-    with listening() as there:
-        sock = race([refusing(), there], soon(), socket.socket)
+    """Also while another is silent. A quarter of a second for each would be too late."""
+    refuse = [refusing() for _ in range(8)]
+    with full() as silent, listening() as there:
+        sock = race([silent, *refuse, there], soon(DELAY * 8), socket.socket)
         assert sock.getpeername() == there[3]
         sock.close()
 
