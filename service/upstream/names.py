@@ -86,6 +86,8 @@ class Names:
             self._lookups.pop((host, port), None)
             if not failure:
                 self._last[host, port] = time.monotonic(), addresses
+            elif not isinstance(failure, NoAnswer):  # somebody has answered: it is gone
+                self._last.pop((host, port), None)
         if failure:
             found.set_exception(failure)
         else:

@@ -70,11 +70,14 @@ def begin(selector: DefaultSelector, address: Address, make: Make) -> int:
         sock = make(family, kind, protocol)
     except OSError as error:  # no such family here, or no descriptor
         return error.errno or errno.EIO
-    sock.setblocking(False)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    code = sock.connect_ex(place)
-    if code not in (0, errno.EINPROGRESS):
-        sock.close()
-        return code
-    selector.register(sock, EVENT_WRITE, address)
-    return 0
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(place)
+        if code in (0, errno.EINPROGRESS):
+            selector.register(sock, EVENT_WRITE, address)
+            return 0
+    except OSError as error:
+        code = error.errno or errno.EIO
+    sock.close()
+    return code

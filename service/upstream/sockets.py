@@ -120,5 +120,9 @@ def connect(names: Names, host: str, port: int, seconds: float = CONNECT) -> soc
     addresses = names.addresses(host, port, attempt.left())
     until = min(attempt.deadline, time.monotonic() + seconds)
     sock = race(addresses, until, LimitedSocket)
-    sock.settimeout(attempt.left())  # for TLS, which sets none itself
+    try:
+        sock.settimeout(attempt.left())  # for TLS, which sets none itself
+    except TimeoutError:
+        sock.close()
+        raise
     return sock

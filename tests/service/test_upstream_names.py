@@ -129,8 +129,13 @@ def test_last_addresses_do_not_serve_for_ever():
 
 
 def test_a_name_that_is_gone_has_no_addresses():
-    names = Names(Failing(socket.gaierror(socket.EAI_NONAME, "not known")))
+    """Nor does it get them back while nobody answers."""
+    server = Failing(socket.gaierror(socket.EAI_NONAME, "not known"))
+    names = Names(server)
     names.addresses("prices", 80, 10)
 
     with pytest.raises(OSError, match="not known"):
+        names.addresses("prices", 80, 10)
+    server.failure = socket.gaierror(socket.EAI_AGAIN, "try again")
+    with pytest.raises(OSError, match="try again"):
         names.addresses("prices", 80, 10)
