@@ -166,7 +166,8 @@ def refuse(config: Config, name: str, value: Any, source: str, reason: str = "")
     value = ",".join(map(str, value)) if isinstance(value, list) else value
     shown = "'***'" if name == "raw_env" else ascii(value)[:80]  # that may hold a secret
     reason = reason.encode("unicode_escape").decode() or "hellopod does not know it"
-    least = f"at least {LIMITS.get(name)}, for probes and scrapes"
-    instead = least if name in LIMITS else REFUSED.get(name, reason)
+    instead = REFUSED.get(name, reason)
+    if name in LIMITS:
+        instead = f"at least {LIMITS[name]}, for probes and scrapes"
     where = f"{options[-1] if options else name}={shown}{source}"
     raise SettingError(f"{where} is not allowed: {instead}")

@@ -83,8 +83,7 @@ class Request(FlaskRequest):
         """
         ends, length = self.environ.get("wsgi.input_terminated"), self.content_length
         if ends and length is not None and not self.shallow:
-            most = self.max_content_length
-            if most is None or length <= most:
+            if length <= (self.max_content_length or 0):
                 return self.environ["wsgi.input"]  # type: ignore[no-any-return]
         return super().stream
 

@@ -101,7 +101,8 @@ class Admission:
 
     def mostly_computes(self, now: float) -> bool:
         """Whether those that left the queue of late kept the interpreter busy."""
-        return self.gate.work > MOSTLY * self._pace(now)
+        with self._lock:
+            return self.gate.work > MOSTLY * self._pace(now)
 
     def count_refused(self, reason: str) -> None:
         """Count one that was refused before it could be offered."""
@@ -187,5 +188,5 @@ class Admission:
 
     def _pace(self, now: float) -> float:
         """Return seconds between two that leave the queue, on average; 0 if nobody has of late."""
-        gaps = [gap for left, gap in tuple(self._gaps) if left > now - PRESSURE]
+        gaps = [gap for left, gap in self._gaps if left > now - PRESSURE]
         return sum(gaps) / max(1, len(gaps))

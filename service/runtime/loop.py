@@ -80,6 +80,8 @@ class EventLoop:
         for number in range(min(len(exchange.pipelined), EVENTS_AT_ONCE)):
             self._between(number)
             exchange.guard(exchange.advance, exchange.pipelined.popleft())
+            if self.is_cut_short:
+                break
         if len(events) > EVENTS_AT_ONCE:
             # From anywhere in the row, because epoll's is the same each time.
             start = random.randrange(len(events))  # noqa: S311

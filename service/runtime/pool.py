@@ -159,11 +159,12 @@ class Pool:
         if not client.has_slot:
             return
         client.has_slot = False
-        following = self.present(self.admission.leave(client.connection, time.monotonic()))
+        now = time.monotonic()
+        following = self.present(self.admission.leave(client.connection, now))
         if following is not None:
             client.following = self._activate(following)
         elif self.admission.waiting:  # nobody may leave the queue at this moment
-            busy = self.admission.mostly_computes(time.monotonic())
+            busy = self.admission.mostly_computes(now)
             self.loop.wake() if busy else self.loop.cut_short()
 
     def _end_early(self, client: Client, keep: bool) -> None:

@@ -189,8 +189,8 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         beat = QUEUE_BEAT if self.scheduler.is_waited_for() else self.loop.longest_sleep
         if self.admission.waiting:
             beat = 0.0  # nobody leaves the queue meanwhile
+        self.loop.is_cut_short = False  # before the pause, in which a thread may set it
         self.admission.paused = True
-        self.loop.is_cut_short = False
         try:
             self.loop.turn(beat)
             if waited_for := self.scheduler.is_waited_for():

@@ -60,6 +60,11 @@ def test_error_is_a_problem(client, method, path, arguments, status):
     assert response.headers["X-Pod-Name"] and response.headers["X-Request-ID"]
 
 
+def test_a_body_may_have_no_limit(client):
+    client.application.config["MAX_CONTENT_LENGTH"] = None
+    assert client.post("/ignores-its-body", data="x" * 11).status_code == 200
+
+
 def test_headers_of_the_error_stay(client):
     assert "GET" in client.post("/").headers["Allow"]
     assert client.get("/login").headers["WWW-Authenticate"].startswith("Bearer")
