@@ -77,9 +77,9 @@ class Request(FlaskRequest):
 
     @cached_property
     def stream(self) -> IO[bytes]:
-        """The body: as the server has it, where that ends by itself and within the limit.
+        """The server's own stream, if it ends by itself and its length is within the limit.
 
-        Werkzeug puts a stream around it that counts, which costs a small body more than its JSON.
+        The stream that Werkzeug puts around it counts, which costs a small body more than its JSON.
         """
         ends, length = self.environ.get("wsgi.input_terminated"), self.content_length
         if ends and length is not None and not self.shallow:

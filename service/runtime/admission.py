@@ -20,7 +20,7 @@ from service.computing.gate import ComputeGate, process_usage
 FORECAST_SHARE = 0.5
 PRESSURE = 1.5  # seconds for which an overload is remembered
 LOOK_BEAT = 0.002  # seconds between two looks at a queue that has slots, but may not use them
-MOSTLY = 0.5  # of the time: threads that sleep for the rest take no interpreter from anybody
+MOSTLY = 0.5  # share of the time; below it handlers mostly wait, and do not hold the interpreter
 QUEUE_BEAT = 0.01  # seconds, where it has none: a tenth of a delay that anybody notices
 
 
@@ -100,7 +100,7 @@ class Admission:
         return now < self._pressed_until
 
     def mostly_computes(self, now: float) -> bool:
-        """Whether those that left the queue of late kept the interpreter busy."""
+        """Whether requests that recently left the queue keep the interpreter busy."""
         with self._lock:
             return self.gate.work > MOSTLY * self._pace(now)
 

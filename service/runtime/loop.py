@@ -42,7 +42,7 @@ class EventLoop:
         self.longest_sleep = 1.0  # seconds, so that the worker can send its heartbeat
         self.taking = True  # new connections
         self.expire_at = 0.0  # when to look at the deadlines; 0: in this turn
-        self.is_cut_short = False  # the present turn ends with its next event
+        self.is_cut_short = False  # the present turn ends after the current event
         self._calls: deque[Callable[[], Any]] = deque()  # for the next turn
         self._served: deque[Connection] = deque()  # connections that threads have given back
         self._pipe = pipe
@@ -62,7 +62,10 @@ class EventLoop:
             pass  # so full that it will wake up
 
     def cut_short(self) -> None:
-        """End the present turn, if it is one, as a slot is free. Any thread may call this."""
+        """End the present turn after its current event, so that a waiting request can start.
+
+        Any thread may call this.
+        """
         self.is_cut_short = True
         self.wake()
 

@@ -164,8 +164,10 @@ class Pool:
         if following is not None:
             client.following = self._activate(following)
         elif self.admission.waiting:  # nobody may leave the queue at this moment
-            busy = self.admission.mostly_computes(now)
-            self.loop.wake() if busy else self.loop.cut_short()
+            if self.admission.mostly_computes(now):
+                self.loop.wake()
+            else:
+                self.loop.cut_short()
 
     def _end_early(self, client: Client, keep: bool) -> None:
         """Hand back before log and metrics: the next request is there soon, and would wait for it.

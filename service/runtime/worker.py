@@ -181,7 +181,7 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def take_turns(self) -> None:
         """Leave the interpreter to the threads for a while, then have it for the event loop."""
-        # The threads sleep where a slot was free for one that waits: the turn is the loop's again.
+        # A turn is cut short where the threads mostly sleep. So the loop goes on at once.
         end = time.monotonic() + (0.0 if self.loop.is_cut_short else TURN)
         while self.admission.waiting and (left := end - time.monotonic()) > 0:
             self.admission.wait_until_empty(min(left, self.admission.beat))

@@ -1,7 +1,7 @@
 """Calls to other services that end in time, and that cost the other routes nothing.
 
 client -> deadline, bulkhead, retries, exchange, metrics
-exchange -> sockets -> names, racing              the first two know urllib3, and nobody else
+exchange -> sockets -> names, racing              only exchange and sockets import urllib3
 """
 
 from flask import Flask, current_app

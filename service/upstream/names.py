@@ -39,8 +39,10 @@ class Names:
     ) -> None:
         self._look_up = look_up
         self._stale = stale
-        self._lookups: dict[tuple[str, int], tuple[float, Found]] = {}  # with their begin
-        self._last: dict[tuple[str, int], tuple[float, list[Address]]] = {}  # with its end
+        self._lookups: dict[tuple[str, int], tuple[float, Found]] = {}  # when each began
+        self._last: dict[
+            tuple[str, int], tuple[float, list[Address]]
+        ] = {}  # when the last one ended
         self._lock = threading.Lock()
 
     def addresses(self, host: str, port: int, seconds: float) -> list[Address]:

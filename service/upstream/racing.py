@@ -1,8 +1,8 @@
 """Connecting with another attempt before the last one is given up, as RFC 8305 has it.
 
 A packet that is lost costs a quarter of a second then, and not the second after which the kernel
-sends it again. Where a host has one address, the attempts go to that: behind a Service each of them
-may reach another pod.
+sends it again. Where a host has one address, all attempts go to that: behind a Service each of them
+may reach another pod. An address that fails at once is not tried again by this call.
 """
 
 import errno
@@ -18,7 +18,7 @@ from typing import TypeAlias
 from service.upstream.names import Address
 
 DELAY = 0.25  # seconds from one attempt to the next: RFC 8305 section 5
-LEAST = 4  # attempts, those of the first second
+LEAST = 4  # attempts, also where there are fewer addresses: those of the first second
 
 Make: TypeAlias = Callable[[int, int, int], socket.socket]
 

@@ -17,7 +17,8 @@ from urllib3.exceptions import NewConnectionError, ProtocolError
 from service.upstream.names import Names
 from service.upstream.racing import race
 
-CONNECT = 2.5  # seconds: the kernel sends the packet of each attempt again after 1 s
+# Seconds. The fourth attempt begins after 0.75, and the kernel sends its packet again after 1.75.
+CONNECT = 2.5
 NAMES = Names()
 
 
@@ -112,7 +113,7 @@ class TlsConnection(Dialling, HTTPSConnection):
 
 
 def connect(names: Names, host: str, port: int, seconds: float = CONNECT) -> socket.socket:
-    """Connect to a host, in so many seconds after its name is looked up.
+    """Connect to a host within so many seconds from when its name is looked up.
 
     Raises OSError, of which TimeoutError is one.
     """

@@ -100,7 +100,7 @@ print(json.dumps({{
     assert found["probes"] == [["ok", "ready"] * 2] * len(expected)
     assert {answer["pod"] for answer in found["server"]} == {server}
     assert {answer["pod_ip"] for answer in found["server"]} == {addresses[0]}
-    # In the family that was asked in, and IPv4 as such.
+    # It has the family of the request, and no IPv4 address is written as ::ffff:...
     assert [answer["remote_addr"] for answer in found["server"]] == its_addresses
     assert set(found["service"]) <= pods.keys()
 

@@ -28,7 +28,7 @@ STREAMS = [
 
 @pytest.fixture(scope="module")
 def image(app: App, cluster: Cluster, pytestconfig: pytest.Config) -> str:
-    """Give an image that sends spans, or the one that was given or cannot be loaded."""
+    """Build an image that sends spans; on a cluster that is not ours, give the deployed one."""
     deployed = app.deployment().spec.template.spec.containers[0].image
     if pytestconfig.getoption("image") or not cluster.kind_name:
         return str(deployed)
@@ -189,9 +189,9 @@ def way(span: dict, spans: dict[str, dict]) -> list[str]:
 
 @pytest.fixture
 def open_chain(chain: dict[str, App], cluster: Cluster) -> dict[str, App]:
-    """Give the three without policies; no test with policies comes behind this.
+    """Give the three without policies. The last test uses it, as it deletes them.
 
-    An engine drops packets when its rules change, more than can be made good where it has no CPU.
+    While its rules change, an engine without CPU time drops more packets than retries make good.
     """
     instances = ",".join(hop.name for hop in chain.values())
     selector = ("--selector", f"app.kubernetes.io/instance in ({instances})")
