@@ -13,7 +13,8 @@ from tests.runtime.raw import get, metric
 WAIT, BURN = "/wait/0.1", "/burn/0.05"
 CLIENTS = {WAIT: 16, BURN: 3}  # as many as keep every slot busy, without a queue
 QUEUE_TIMEOUT = 0.3
-SECONDS = 5  # of load, each time
+# Of load, each time. Few requests a second need more of them: in 5 s the worst 1 % were eight.
+SECONDS = {WAIT: 5, BURN: 10}
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +44,13 @@ def test_goodput_stays_near_capacity(server, path, factor, share, connections):
     stop it for a while, which the load client feels as well: that time is no refusal's."""
 
     def measure():
-        closed = load(server, path, "closed", CLIENTS[path], SECONDS / 2, connections)
+        closed = load(server, path, "closed", CLIENTS[path], SECONDS[path] / 2, connections)
         return outcome(closed, "200", "rate")
 
     held = []
     before = measure()
     while max(held.count(True), held.count(False)) < 3:
-        found = load(server, path, "open", before * factor, SECONDS, connections)
+        found = load(server, path, "open", before * factor, SECONDS[path], connections)
         started = time.monotonic()
         assert get(server.port, "/do")[0] == 200
         recovery = time.monotonic() - started
