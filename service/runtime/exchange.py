@@ -49,6 +49,7 @@ class Exchange:
         self.on_request: Callable[[Connection], None] = self.reject
         self.pipelined: deque[Connection] = deque()  # with a next request in the buffer already
         self.shaking = 0.0  # seconds that handshakes took in this turn
+        self.has_forked = False  # a child process of the app may have our sockets, too
         # What an event means in each phase; in the others it is for later.
         self._steps = {
             Phase.HANDSHAKE: self._shake_hands,
@@ -59,6 +60,10 @@ class Exchange:
             Phase.FLUSHING: self._flush,
             Phase.LINGERING: self._discard,
         }
+
+    def note_fork(self) -> None:
+        """Shut connections down from now on: to close them is not the end of them any more."""
+        self.has_forked = True
 
     def guard(self, action: Callable[..., None], connection: Connection, *args: Any) -> None:
         """Run an action; whatever goes wrong costs this connection and not the worker."""
@@ -293,11 +298,11 @@ class Exchange:
             self.advance(connection)
 
     def close(self, connection: Connection) -> None:
-        """Close at once. A child process of the app may have the socket, too: say so, therefore."""
+        """Close at once; where a child process may have the socket, too, say so to the client."""
         if connection.phase is Phase.CLOSED:
             return
         connection.port.watch(connection, 0)
-        if connection.phase is not Phase.LINGERING:
+        if self.has_forked and connection.phase is not Phase.LINGERING:
             with contextlib.suppress(OSError):
                 connection.raw.shutdown(socket.SHUT_WR)
         connection.port.move(connection, Phase.CLOSED)

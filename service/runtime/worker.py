@@ -163,6 +163,7 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             ),
         )
         exchange.on_request = self.scheduler.on_request
+        os.register_at_fork(after_in_parent=exchange.note_fork)
         self.pool = self.scheduler.pool = Pool(
             self.wsgi,
             self.admission,
