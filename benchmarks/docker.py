@@ -1,4 +1,4 @@
-"""Docker: images of hellopod and the tutorial's app, and containers on one core of this machine."""
+"""Docker: images of hellopod and of apps beside it, and containers on one core of this machine."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .processes import ROOT, SERVER_CORE, Server
 from .servers import REFERENCES
 
-BASE = os.environ.get("PYTHON_IMAGE", "python:3.13-slim")  # of both
+BASE = os.environ.get("PYTHON_IMAGE", "python:3.13-slim")  # of all
 UNITS = {"B": 2**-20, "KiB": 2**-10, "MiB": 1, "GiB": 2**10}
 # Where the client finds its daemon.
 DAEMON = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
@@ -29,6 +29,7 @@ class Image(NamedTuple):
 
 HELLOPOD = Image("hellopod", ROOT)
 TUTORIAL = Image("tutorial", REFERENCES / "tutorial")
+BARE = Image("bare", REFERENCES / "bare")
 IMAGES = (HELLOPOD, TUTORIAL)
 
 

@@ -14,7 +14,7 @@ from .processes import running
 MEMORY_ROUNDS, REQUESTS = 2, 20_000
 CONNECTIONS = 16
 REST = 3  # seconds after the first answer, or after the last
-AT_REST = Goal(OURS, at_most=60, of="value")
+AT_REST = Goal(OURS, at_most=40, of="value")
 
 
 def sizes() -> list[Comparison]:

@@ -1,4 +1,4 @@
-"""A kind cluster of the benchmarks' own, with hellopod and the tutorial's app in it."""
+"""A kind cluster of the benchmarks' own, with hellopod and apps beside it."""
 
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +16,8 @@ from .servers import REFERENCES
 
 NAME = "hellopod-bench"  # not that of the tests, which may have a cluster at the same time
 PODS = 2
-TUTORIAL = REFERENCES / "tutorial" / "deployment.yaml"
+DEPLOYMENT = REFERENCES / "tutorial" / "deployment.yaml"
+IMAGES = (*docker.IMAGES, docker.BARE)
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,14 @@ class Deployed:
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """Create the cluster, with both images as they are now, and delete it in the end."""
-    for image in docker.IMAGES:
+    """Create the cluster, with all images as they are now, and delete it in the end."""
+    for image in IMAGES:
         docker.build(image)
     with (
         tempfile.TemporaryDirectory() as directory,
         own(Path(directory), docker.HELLOPOD.tag, keep=False, name=NAME) as found,
     ):
-        for image in docker.IMAGES:
+        for image in IMAGES:
             found.load(image.tag)
         yield found
 
@@ -69,11 +70,14 @@ def ours(cluster: Cluster, **container: Any) -> Deployed:
     return Deployed(app, cluster)
 
 
-def tutorial(cluster: Cluster) -> Deployed:
-    """Deploy the tutorial's app as it would be."""
-    place = replace(cluster, namespace="tutorial")
+def reference(cluster: Cluster, image: docker.Image) -> Deployed:
+    """Deploy an app as most tutorials do, in a namespace of its name."""
+    place = replace(cluster, namespace=image.name)
     place.kubectl("create", "namespace", place.namespace, namespace=None)
-    place.kubectl("apply", "--filename", TUTORIAL)
-    app = App(place.client(), place.namespace, name="tutorial", label="app.kubernetes.io/name")
+    with tempfile.NamedTemporaryFile("w+") as file:
+        file.write(DEPLOYMENT.read_text().replace(docker.TUTORIAL.name, image.name))
+        file.flush()
+        place.kubectl("apply", "--filename", file.name)
+    app = App(place.client(), place.namespace, name=image.name, label="app.kubernetes.io/name")
     variant.settled(app, PODS)
     return Deployed(app, place)

@@ -104,9 +104,9 @@ def free_port() -> int:
 def running(server: Server, **settings: str) -> Iterator[Running]:
     """Start it on its core, wait for its first answer, end it; its log goes to a file."""
     python = server.python()
-    with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as log:
         port = free_port()
-        places = {"port": port, "metrics": free_port(), "directory": directory}
+        places = {"port": port, "metrics": free_port()}
         environ = {name: text.format(**places) for name, text in server.environ.items()}
         began = time.monotonic()
         process = subprocess.Popen(

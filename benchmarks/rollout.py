@@ -1,8 +1,8 @@
 """Rollouts under load, and starts of pods, on kind: python -m benchmarks.rollout
 
-hellopod as it is shipped beside the tutorial's app in the Deployment that most tutorials show, on
-one cluster, in turn. The load is open loop, from a pod, and the requests are for / alone, because
-the tutorial's app has nothing else. About four minutes.
+hellopod as it is shipped, beside the tutorial's app and stock gunicorn with 16 threads in the
+Deployment that most tutorials show; on one cluster, in turn. The load is open loop, from a pod, and
+the requests are for / alone, because the tutorial's app has nothing else. About five minutes.
 """
 
 import sys
@@ -13,7 +13,7 @@ from functools import partial
 from tests.e2e.generator import Generator
 from tests.e2e.starting import start_to_ready
 
-from . import docker, kind
+from . import docker, kind, servers
 from .comparison import OURS, Comparison, Goal, interleaved, show
 
 RESTARTS, STARTS = 2, 2  # of each
@@ -41,7 +41,11 @@ def measure(restarts: int = RESTARTS, starts: int = STARTS) -> Iterator[Comparis
         print(f"rollouts: left out: {why_not}", file=sys.stderr)
         return
     with kind.cluster() as cluster:
-        deployed = {each.name: each for each in (kind.ours(cluster), kind.tutorial(cluster))}
+        deployed = {
+            OURS: kind.ours(cluster),
+            servers.TUTORIAL.name: kind.reference(cluster, docker.TUTORIAL),
+            servers.BARE.name: kind.reference(cluster, docker.BARE),
+        }
         turns = {
             name: lambda each=each: start_to_ready(each.app, each.cluster)[1]
             for name, each in deployed.items()

@@ -42,14 +42,6 @@ EXPORTER = Server(
     "exporter.app:app",
     metrics="{port}/metrics",
 )
-MULTIPROCESS = replace(
-    EXPORTER,
-    name="with exporter, 4 workers",
-    command=f"{GTHREAD} --workers 4 --config python:exporter.gunicorn_conf",
-    app="exporter.multiprocess:app",
-    environ={"METRICS_PORT": "{metrics}", "PROMETHEUS_MULTIPROC_DIR": "{directory}"},
-    metrics="{metrics}/metrics",
-)
 # These tell which part of the cost is the log.
 LOGGED = replace(
     EXPORTER, name="with exporter, access log", command=f"{GTHREAD} --access-logfile -"
@@ -66,7 +58,7 @@ GRANIAN = Server(
     f"--workers 1 --blocking-threads {THREADS}",
     "bare.app:app",
 )
-ALL = (HELLOPOD, TUTORIAL, BARE, EXPORTER, MULTIPROCESS, GRANIAN)
+ALL = (HELLOPOD, TUTORIAL, BARE, EXPORTER, GRANIAN)
 
 
 def with_steps(server: Server, app: str = "benchmarks.apps:steps") -> Server:
