@@ -48,7 +48,7 @@ class Dependencies:
                 if found is not before:
                     log.info("%s works", name)
 
-        background.every(every, look)
+        background.every(every, look, name)
 
 
 def init_app(app: Flask) -> None:

@@ -1,28 +1,50 @@
 import logging
 import threading
 
+import pytest
+
 from service import background
 
 
-def test_runs_again_and_again_also_after_a_failure(caplog):
-    done, runs = threading.Event(), []
+@pytest.mark.parametrize(
+    ("failures", "logged"),
+    [
+        ([None], []),
+        ([KeyError("a")], ["ERROR KeyError", "INFO after 1 failures"]),
+        ([KeyError("a")] * 40, ["ERROR KeyError", "INFO after 40 failures"]),
+        (
+            [KeyError("a"), OSError("b"), OSError("c"), KeyError("d")],
+            ["ERROR KeyError", "ERROR OSError", "ERROR KeyError", "INFO after 4 failures"],
+        ),
+        ([KeyError("a"), None, KeyError("b")], ["ERROR KeyError", "INFO after 1 failures"] * 2),
+    ],
+)
+def test_logs_changes_and_not_each_run(caplog, failures, logged):
+    left = [*failures, None, None]
+    done = threading.Event()
 
     def task():
-        runs.append(None)
-        if len(runs) == 1:
-            raise RuntimeError("the first time")
-        if len(runs) == 3:
+        if not left:
             done.set()
+        elif problem := left.pop(0):
+            raise problem
 
-    background.every(0.01, task)
+    with caplog.at_level(logging.INFO, "service.background"):
+        background.every(0.001, task, name="forgetting old orders")
+        assert done.wait(10)
 
-    assert done.wait(10)
-    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert "runs again in 0.01 s" in record.getMessage()
-    assert "the first time" in str(record.exc_info[1])
+    lines = [
+        f"{record.levelname} {record.exc_info[0].__name__}"
+        if record.exc_info
+        else f"{record.levelname} {record.getMessage().partition(', ')[2]}"
+        for record in caplog.records
+    ]
+    assert lines == logged
+    assert all("forgetting old orders" in record.getMessage() for record in caplog.records)
 
 
 def test_does_not_keep_the_process():
-    background.every(60, lambda: None)
+    background.every(60, lambda: None, name="nothing")
+    (thread,) = (each for each in threading.enumerate() if each.name == "nothing")
 
-    assert all(thread.daemon for thread in threading.enumerate() if thread.name.endswith("(run)"))
+    assert thread.daemon
