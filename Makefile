@@ -5,7 +5,7 @@ VENV := .venv
 SCAN := .venv-scan
 PIP_OPTIONS := install --quiet --disable-pip-version-check --require-hashes
 PIP_INSTALL = $(@D)/bin/pip $(PIP_OPTIONS)
-UV_COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/uv pip compile --quiet --upgrade \
+UV_COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/uv pip compile --quiet $(UPGRADE) \
 	--universal --generate-hashes --python-version 3.11
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/version.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null)
@@ -16,7 +16,7 @@ SBOM ?= sbom.cdx.json
 SEED ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune bench bench-overload soak lock rename clean
+.PHONY: help run test test-all fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune bench bench-overload soak lock lock-upgrade rename clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -125,7 +125,11 @@ soak: $(VENV)/dev ## A million requests, then half an hour of rollouts under loa
 bench-overload: $(VENV)/bench ## Compare goodput at up to ten times the capacity (35 minutes)
 	$(VENV)/bin/python -m benchmarks.overload $(BENCH)
 
-lock: $(VENV)/dev ## Renew the locks from pyproject.toml
+lock-upgrade: UPGRADE = --upgrade
+lock-upgrade: lock ## Renew the locks with the latest releases of everything
+
+# uv keeps the pins of a lock that is there.
+lock: $(VENV)/dev ## Renew the locks where pyproject.toml has changed, and nothing else
 	$(UV_COMPILE) pyproject.toml --output-file requirements.txt
 	$(UV_COMPILE) --group smoke --constraint requirements.txt --output-file requirements-smoke.txt
 	$(UV_COMPILE) --group reload --output-file requirements-reload.txt

@@ -80,6 +80,16 @@ def test_a_selection_may_be_in_one_folder_alone():
     assert "-eq 5" not in make("--silent", "--dry-run", "test", "PYTEST=-k name").stdout
 
 
+def test_a_lock_keeps_its_pins_but_for_an_upgrade():
+    """uv keeps the pins of a lock that is there."""
+    for target, upgrades in (("lock", False), ("lock-upgrade", True)):
+        printed = make("--silent", "--dry-run", target).stdout.replace("\\\n", "")
+        commands = [line for line in printed.splitlines() if " pip compile " in line]
+
+        assert len(commands) > 8
+        assert all((" --upgrade " in line) is upgrades for line in commands)
+
+
 def test_run_serves_until_ctrl_c():
     """What it needs is installed, or the test above fails: --old-file lets make install nothing."""
     with subprocess.Popen(
