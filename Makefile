@@ -62,7 +62,10 @@ fix: $(VENV)/dev ## Format, and mend what the linter can
 up: ## Run the service, as it stands, on a kind cluster: http://localhost:8080
 	@UP_PORT=$(UP_PORT) $(PYTHON) -m local.cluster up
 
-load: ## Load it for two minutes and watch pods being added
+# By the environment, and as it was typed: no shell reads it, and make leaves a dollar alone.
+load: override export BODY := $(value BODY)
+load: override export URL := $(value URL)
+load: ## Load it for two minutes and watch pods: make load URL=/api/orders BODY='{"pieces": 3}'
 	@$(PYTHON) -m local.cluster load
 
 logs: ## Follow the logs of all its pods

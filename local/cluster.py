@@ -9,7 +9,7 @@ import sys
 import time
 
 from local.image import build, content_tag
-from local.load import load
+from local.load import asked, load
 from local.steps import ROOT, Failure, need, output, step, works
 
 NAME = "hellopod"
@@ -156,6 +156,12 @@ def logs() -> None:
     os.execvp("kubectl", [*KUBECTL, "logs", *pods, "--max-log-requests=20"])  # noqa: S606
 
 
+def put_load() -> None:
+    """Send the requests that URL, METHOD and BODY ask for."""
+    request = asked(dict(os.environ))  # before it looks for the cluster: it may be wrong
+    load(url(), KUBECTL, NAME, request)
+
+
 def down() -> None:
     """Remove the cluster, if there is one."""
     need("docker", "kind")
@@ -168,7 +174,7 @@ def down() -> None:
 
 def main(what: str) -> None:
     """Do one of the commands; a failure is one sentence."""
-    commands = {"up": up, "down": down, "logs": logs, "load": lambda: load(url(), KUBECTL, NAME)}
+    commands = {"up": up, "down": down, "logs": logs, "load": put_load}
     try:
         commands[what]()
     except Failure as failure:

@@ -1,12 +1,14 @@
 """Load that makes the autoscaler add pods, and what it does."""
 
 import http.client
+import re
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from local.steps import output
+from local.steps import Failure, output
 
 CLIENTS = 6
 RATE = 300  # requests a second: about three times what the autoscaler wants one pod to do
@@ -16,13 +18,39 @@ CPU = "{.status.currentMetrics[0].containerResource.current.averageUtilization}"
 LOOK = "{.status.currentReplicas} " + CPU
 
 
-def load(url: str, kubectl: tuple[str, ...], name: str, seconds: int = SECONDS) -> None:
+@dataclass(frozen=True)
+class Request:
+    """What is sent."""
+
+    path: str = "/"
+    method: str = "GET"
+    body: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def asked(environ: dict[str, str]) -> Request:
+    """Return the request of URL, METHOD and BODY; raises Failure for what is none."""
+    path, body = environ.get("URL") or "/", environ.get("BODY", "").encode()
+    method = environ.get("METHOD") or ("POST" if body else "GET")
+    if not re.fullmatch("/[!-~]*", path):
+        raise Failure(f"URL={path!a} is not allowed: a path such as /api/orders?state=open")
+    if not re.fullmatch("[A-Z]+", method):
+        raise Failure(f"METHOD={method!a} is not allowed: a method such as POST")
+    media_type = "application/json" if body[:1] in (b"{", b"[") else "text/plain; charset=utf-8"
+    headers = {"Connection": "close"} | ({"Content-Type": media_type} if body else {})
+    return Request(path, method, body or None, headers)
+
+
+def load(
+    url: str, kubectl: tuple[str, ...], name: str, request: Request, seconds: int = SECONDS
+) -> None:
     """Send requests for some seconds, and print what becomes of them and of the pods."""
     outcomes: Counter[str] = Counter()
     stop = threading.Event()
     for _ in range(CLIENTS):
-        threading.Thread(target=client, args=(url, outcomes, stop), daemon=True).start()
-    print(f"{RATE} requests a second to {url} for {seconds} s; Ctrl-C ends it sooner", flush=True)
+        threading.Thread(target=client, args=(url, request, outcomes, stop), daemon=True).start()
+    what = f"{request.method} {url}{request.path}"
+    print(f"{what}, {RATE} times a second for {seconds} s; Ctrl-C ends it sooner", flush=True)
     try:
         for passed in range(EVERY, seconds + 1, EVERY):
             time.sleep(EVERY)
@@ -36,14 +64,14 @@ def load(url: str, kubectl: tuple[str, ...], name: str, seconds: int = SECONDS) 
     print("Pods that are too many leave one a minute, after two minutes without load.")
 
 
-def client(url: str, outcomes: Counter[str], stop: threading.Event) -> None:
+def client(url: str, request: Request, outcomes: Counter[str], stop: threading.Event) -> None:
     """Ask again and again, each time over a new connection, which may reach another pod."""
     address = urlsplit(url).netloc
     due = time.monotonic()
     while not stop.is_set():
         connection = http.client.HTTPConnection(address, timeout=5)
         try:
-            connection.request("GET", "/api/identity", headers={"Connection": "close"})
+            connection.request(request.method, request.path, request.body, request.headers)
             outcomes[str(connection.getresponse().status)] += 1
         except OSError as error:
             outcomes[type(error).__name__] += 1

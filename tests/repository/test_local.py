@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,10 +16,12 @@ import pytest
 
 from local.cluster import reach, with_image
 from local.image import content_tag
-from local.load import CLIENTS, EVERY, RATE, load
+from local.load import CLIENTS, EVERY, RATE, asked, client, load
 from local.steps import Failure
 from tests.repository.copying import copy
 from tests.runtime.gunicorn_process import Gunicorn
+from tests.runtime.raw import eventually
+from tests.service.hostile_upstream import HostileUpstream, header, saying
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -241,9 +244,57 @@ def test_load_is_bounded_and_says_what_becomes_of_it(tmp_path, capsys):
     kubectl.write_text("#!/bin/sh\necho 3 95")
     kubectl.chmod(0o755)
     with Gunicorn() as server:
-        load(f"http://127.0.0.1:{server.port}", (str(kubectl),), NAME, seconds=EVERY)
+        url = f"http://127.0.0.1:{server.port}"
+        load(url, (str(kubectl),), NAME, asked({"URL": "/healthz"}), seconds=EVERY)
 
-    line = capsys.readouterr().out.splitlines()[1]
+    first, line, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"GET {url}/healthz, ")
     answered = re.fullmatch(r" +5 s  3 pods  CPU 95 % of 70 %  (\d+) 200", line)
     assert answered, line
     assert CLIENTS <= int(answered[1]) <= 1.2 * RATE * EVERY
+
+
+@pytest.mark.parametrize(
+    ("given", "line", "media_type"),
+    [
+        ({}, "GET / HTTP/1.1", None),
+        ({"URL": "/api/orders?state=open#c"}, "GET /api/orders?state=open#c HTTP/1.1", None),
+        ({"BODY": '{"a": 1}', "URL": "/a"}, "POST /a HTTP/1.1", "application/json"),
+        ({"BODY": "[é]", "METHOD": "PUT"}, "PUT / HTTP/1.1", "application/json"),
+        ({"BODY": "a=1"}, "POST / HTTP/1.1", "text/plain; charset=utf-8"),
+        ({"METHOD": "DELETE", "BODY": ""}, "DELETE / HTTP/1.1", None),
+    ],
+)
+def test_load_sends_what_was_asked_for(given, line, media_type):
+    stop, outcomes = threading.Event(), Counter()
+    with HostileUpstream(saying(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")) as service:
+        arguments = (service.url, asked(given), outcomes, stop)
+        sender = threading.Thread(target=client, args=arguments)
+        sender.start()
+        eventually(lambda: outcomes["201"])
+        stop.set()
+        sender.join()
+        head = service.heads[0]
+
+    assert head.partition("\r\n")[0] == line
+    assert header(head, "Content-Type") == media_type
+    if body := given.get("BODY"):
+        assert header(head, "Content-Length") == str(len(body.encode()))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"URL": "api/orders"}, "URL='api/orders' is not allowed: a path such as /api/orders"),
+        ({"URL": "http://a/b"}, "URL='http://a/b' is not allowed: a path"),
+        ({"URL": "/a b"}, "URL='/a b' is not allowed: a path"),
+        ({"URL": "/é"}, r"URL='/\xe9' is not allowed: a path"),
+        ({"METHOD": "get"}, "METHOD='get' is not allowed: a method such as POST"),
+    ],
+)
+def test_load_refuses_what_is_no_request(machine, given, sentence):
+    run = machine.make("load", **given)
+
+    assert run.returncode == 1
+    assert f"make load: {sentence}" in run.stderr
+    assert machine.did("kind") == []

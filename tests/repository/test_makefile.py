@@ -1,7 +1,9 @@
+import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 from copy import deepcopy
 from pathlib import Path
@@ -88,6 +90,23 @@ def test_a_lock_keeps_its_pins_but_for_an_upgrade():
 
         assert len(commands) > 8
         assert all((" --upgrade " in line) is upgrades for line in commands)
+
+
+def test_load_gets_what_was_typed(tmp_path):
+    """Neither make nor a shell reads it."""
+    printer = tmp_path / "python"
+    printer.write_text(f"#!/bin/sh\nexec {sys.executable} -c {PRINT_REQUEST!r}\n")
+    printer.chmod(0o755)
+    url, body = "/a?b=$c&d=#e", """{"text": "it's $5, $(shell false) \\"quoted\\" #1"}"""
+
+    assert make("--silent", f"PYTHON={printer}", "load").stdout == "[null, null]\n"
+    run = make("--silent", f"PYTHON={printer}", "load", f"URL={url}", f"BODY={body}")
+    assert json.loads(run.stdout) == [url, body]
+
+
+PRINT_REQUEST = (
+    "import json, os; print(json.dumps([os.environ.get(name) or None for name in ('URL', 'BODY')]))"
+)
 
 
 def test_run_serves_until_ctrl_c():
