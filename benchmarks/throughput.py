@@ -55,13 +55,13 @@ def measure(rounds: int = ROUNDS) -> list[Comparison]:
 
 
 def p99(process: Running, offered: float) -> float:
-    """Return milliseconds from a request to its answer; more than 1 % refusals count as a second,
-    so that nobody gets faster by them. Raises SystemExit if a request had no answer."""
+    """Return milliseconds from a request to its answer; more than 1 % refused or late count as a
+    second, so that nobody gets faster by them. Raises SystemExit if a connection broke."""
     found = load.rate(f"{process.url}/", offered, SECONDS)
-    if not set(found.outcomes) <= {"200", "503"}:
+    if not set(found.outcomes) <= {"200", "503", "timeout"}:
         sys.exit(f"benchmarks: {process.url}: {found.outcomes}")
-    refused = found.failed > 0.01 * found.count
-    return 1000 * (load.PATIENCE if refused else found.get("p99"))
+    failed = found.failed > 0.01 * found.count
+    return 1000 * (load.PATIENCE if failed else found.get("p99"))
 
 
 def latency(rounds: int = LATENCY_ROUNDS) -> list[Comparison]:
