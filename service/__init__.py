@@ -4,18 +4,20 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from flask import Blueprint, Flask
 
     from service.config import Config
 
 
-def create_app(config: "Config | None" = None) -> "Flask":
-    """Build an app with its own metrics registry; raises SettingError on a bad environment."""
+def create_app(config: "Config | None" = None, endpoints: "Blueprint | None" = None) -> "Flask":
+    """Build an app with its own metrics registry; raises SettingError on a bad environment.
+
+    `endpoints` are what the service is for: those of service/api.py if there are no others.
+    """
     # Here and not above: gunicorn's master imports this package before it handles signals, and as
     # PID 1 it would miss a SIGTERM for as long as importing Flask takes.
     from service import (
         about,
-        api,
         chain,
         chaos,
         dependencies,
@@ -43,7 +45,11 @@ def create_app(config: "Config | None" = None) -> "Flask":
     dependencies.init_app(app)
     upstream.init_app(app)
     app.register_blueprint(about.bp)
-    app.register_blueprint(api.bp)
+    if endpoints is None:
+        from service import api  # not above: others need no more than those they bring
+
+        endpoints = api.bp
+    app.register_blueprint(endpoints)
     app.register_blueprint(chain.bp)
     health.init_app(app)
     chaos.init_app(app)

@@ -5,11 +5,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from service import create_app
 from service.config import Config
 from tests.runtime.certificates import Files, issue, secure
 from tests.runtime.gunicorn_process import OURS, Gunicorn
 from tests.runtime.raw import get
+from tests.service import sample
 
 # A shell starts what runs in the background with SIGINT ignored, and processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -31,8 +31,8 @@ def config() -> Config:
 
 @pytest.fixture
 def app(config: Config) -> Flask:
-    """A new app, as gunicorn builds it."""
-    return create_app(config)
+    """A new app, as gunicorn builds it, but with endpoints of the tests' own."""
+    return sample.create_app(config)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def client(app: Flask) -> FlaskClient:
 def chaos_app(config: Config) -> Flask:
     """An app with faults on demand, in amounts that fit a test."""
     token = {"chaos_token": "a-token-for-the-tests"}
-    return create_app(replace(config, **token, chaos_max_seconds=2.0, chaos_max_bytes=2**23))
+    return sample.create_app(replace(config, **token, chaos_max_seconds=2.0, chaos_max_bytes=2**23))
 
 
 @pytest.fixture

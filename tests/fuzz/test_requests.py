@@ -12,7 +12,7 @@ import time
 import pytest
 
 from tests.fuzz.second_opinion import Asked, requests
-from tests.runtime.gunicorn_process import Gunicorn
+from tests.runtime.gunicorn_process import OURS, SAMPLE, Gunicorn
 from tests.runtime.invariants import assert_unharmed
 from tests.runtime.raw import connect, get, is_problem, read_all, responses
 
@@ -116,7 +116,7 @@ def check(answer: bytes, asked: list[Asked]) -> None:
 
 @pytest.fixture(scope="module")
 def server():
-    with Gunicorn(READ_TIMEOUT="5") as gunicorn:
+    with Gunicorn(*OURS, SAMPLE, READ_TIMEOUT="5") as gunicorn:
         yield gunicorn
         assert_unharmed(gunicorn)
 

@@ -1,8 +1,9 @@
 """What must equal something in service/."""
 
-from service import create_app, metrics
+from service import metrics
 from service.config import Config
 from service.version import __version__
+from tests.service.sample import create_app
 
 DOWNWARD = {
     "POD_NAME": "metadata.name",

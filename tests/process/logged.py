@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-from tests.runtime.gunicorn_process import OURS, REPOSITORY
+from tests.runtime.gunicorn_process import OURS, REPOSITORY, SAMPLE
 from tests.runtime.raw import eventually, get, metric
 
 
@@ -61,14 +61,14 @@ class Logged:
     `stdout` and `stderr` are file descriptors, which it takes over, or None: closed at the start.
     """
 
-    def __init__(self, stdout: int | None, stderr: int | None, app: str = "", **settings: str):
+    def __init__(self, stdout: int | None, stderr: int | None, app: str = SAMPLE, **settings: str):
         self.port, self.management = free_port(), free_port()
         ports = {"PORT": str(self.port), "MANAGEMENT_PORT": str(self.management)}
         environ = {"PATH": os.environ["PATH"], "POD_NAME": "pod-1"} | ports | settings
         closing = " ".join(
             f"{fd}>&-" for fd, target in ((1, stdout), (2, stderr)) if target is None
         )
-        command = [sys.executable, *OURS, *([app] if app else [])]
+        command = [sys.executable, *OURS, app]
         self.process = subprocess.Popen(
             ["sh", "-c", f'exec "$@" {closing}', "sh", *command],
             cwd=REPOSITORY,

@@ -1,6 +1,6 @@
 """The real app with a view that raises, as only a mistake in one of your own would."""
 
-from service import create_app
+from tests.service.sample import create_app
 
 app = create_app()
 app.add_url_rule("/raise", view_func=lambda: 1 / 0)

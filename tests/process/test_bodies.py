@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.runtime.certificates import ByHand, Files, issue
-from tests.runtime.gunicorn_process import OURS, TEST_APP, Gunicorn
+from tests.runtime.gunicorn_process import OURS, SAMPLE, TEST_APP, Gunicorn
 from tests.runtime.raw import connect, eventually, get, is_problem, metric, read_all, read_response
 
 SIZES = (100, 65_535, 65_536, 65_537, 70_000, 300_000)  # around what the event loop reads itself
@@ -53,7 +53,7 @@ def server():
 
 @pytest.fixture(scope="module")
 def flask_server():
-    with Gunicorn(READ_TIMEOUT="3", MAX_CONTENT_LENGTH="400000") as gunicorn:
+    with Gunicorn(*OURS, SAMPLE, READ_TIMEOUT="3", MAX_CONTENT_LENGTH="400000") as gunicorn:
         yield gunicorn
 
 

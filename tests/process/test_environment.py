@@ -142,7 +142,7 @@ def test_gunicorn_itself_may_be_started_with_the_configuration():
         assert said.startswith("hellopod: ")
         assert said.count("\n") == 1
     with Gunicorn(*command) as server:
-        assert get(server.port, "/")[0] == 200
+        assert get(server.port, "/version")[0] == 200
         assert server.stop() == 0
 
 
@@ -152,8 +152,8 @@ def test_what_has_no_effect():
         assert get(server.port, "/%C3%A9")[0] == 404
         assert server.wait_for('"path": "/(é)"') == "é"
         assert get(server.port, "/" + "a" * 2000)[0] == 414
-        assert get(server.port, "/", "A: b\r\n" * 20)[0] == 431
-        assert get(server.port, "/", f"A: {'b' * 1000}\r\n")[0] == 431
+        assert get(server.port, "/version", "A: b\r\n" * 20)[0] == 431
+        assert get(server.port, "/version", f"A: {'b' * 1000}\r\n")[0] == 431
         with connect(server.port) as sock:
             head = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {'9' * 700}\r\n\r\n"
             sock.sendall(head.encode())

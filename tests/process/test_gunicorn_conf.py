@@ -1,10 +1,10 @@
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 
 import pytest
 from gunicorn.arbiter import Arbiter
@@ -21,9 +21,10 @@ def server():
 
 
 def test_serves(server):
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=10) as response:
-        assert response.read() == b"Hello from container pod-1!\n"
-        assert response.headers["X-Pod-Name"] == "pod-1"
+    status, headers, body = get(server.port, "/api/identity")
+
+    assert (status, headers["x-pod-name"]) == (200, "pod-1")
+    assert json.loads(body)["pod"] == "pod-1"
 
 
 @pytest.mark.parametrize(("query", "connection"), [("", "keep-alive"), ("?close", "close")])

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.runtime.gunicorn_process import Gunicorn
+from tests.runtime.gunicorn_process import OURS, SAMPLE, Gunicorn
 from tests.runtime.hostile import LIMIT, ROWS, SMUGGLED, UNFINISHED
 from tests.runtime.invariants import assert_unharmed
 from tests.runtime.raw import connect, get, is_problem, read_all, responses
@@ -41,7 +41,7 @@ TOO_LARGE_FOR_THE_LOOP = {
 
 @pytest.fixture(scope="module")
 def server():
-    with Gunicorn(READ_TIMEOUT="2", MAX_CONTENT_LENGTH=str(LIMIT)) as gunicorn:
+    with Gunicorn(*OURS, SAMPLE, READ_TIMEOUT="2", MAX_CONTENT_LENGTH=str(LIMIT)) as gunicorn:
         yield gunicorn
         assert_unharmed(gunicorn)
 

@@ -8,7 +8,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from tests.promtool import promtool
-from tests.runtime.gunicorn_process import Gunicorn
+from tests.runtime.gunicorn_process import OURS, SAMPLE, Gunicorn
 from tests.runtime.raw import connect, eventually, get
 
 PORTS = pytest.mark.parametrize("port", ["port", "management"])
@@ -23,7 +23,7 @@ PROMETHEUS = (
 
 @pytest.fixture(scope="module")
 def server():
-    with Gunicorn() as gunicorn:
+    with Gunicorn(*OURS, SAMPLE) as gunicorn:
         yield gunicorn
 
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,22 @@ from tests.repository.copying import REPOSITORY, copy, run
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import eventually, get
 
-GUIDE = (REPOSITORY / "docs/your-own-service.md").read_text()
+GUIDE = Path("docs/your-own-service.md")
 FIRST_LINE = r'# ([\w/.]+)(?:, (at the end|before|instead of))?(?: "([^\n]*)")?'
-BLOCKS = re.findall(rf"```python\n{FIRST_LINE}\n(.*?)```", GUIDE, re.DOTALL)
+BLOCK = re.compile(rf"```(?:python|yaml)\n{FIRST_LINE}\n(.*?)```", re.DOTALL)
+
+
+def follow(directory):
+    """Do in a copy what its guide says."""
+    for path in ("service/page.py", "tests/service/test_page.py"):
+        (directory / path).unlink()
+    shutil.rmtree(directory / "service/templates")
+    contract = directory / "service/openapi.yaml"
+    text, deleted = re.subn(r"(?m)^  /(?:api/echo)?:\n(?:   .*\n)+", "", contract.read_text())
+    assert deleted == 2
+    contract.write_text(text)
+    for block in BLOCK.findall((directory / GUIDE).read_text()):
+        put(directory, *block)
 
 
 def put(directory, path, how, anchor, code):
@@ -35,20 +49,19 @@ def put(directory, path, how, anchor, code):
 def orders(tmp_path_factory):
     """The service of the guide."""
     directory = copy(tmp_path_factory.mktemp("orders"))
-    for path in ("service/page.py", "tests/service/test_page.py"):
-        (directory / path).unlink()
-    shutil.rmtree(directory / "service/templates")
-    for block in BLOCKS:
-        put(directory, *block)
+    follow(directory)
     return directory
 
 
 def test_every_block_has_a_place():
-    assert len(BLOCKS) == GUIDE.count("```python")
+    text = (REPOSITORY / GUIDE).read_text()
+
+    assert len(BLOCK.findall(text)) == text.count("```python") + text.count("```yaml")
 
 
 def test_its_tests_pass(orders):
-    result = run(orders, sys.executable, "-m", "pytest", "-q", "tests/service/test_api.py")
+    files = ("tests/service/test_api.py", "tests/service/test_openapi.py")
+    result = run(orders, sys.executable, "-m", "pytest", "-q", *files)
 
     assert result.returncode == 0, result.stdout[-3000:]
 

@@ -18,6 +18,7 @@ LEFT_OUT = (
     "--ignore=tests/http1",
     "--ignore=tests/process",
     "--ignore=tests/repository/test_foreign_suites.py",
+    "--ignore=tests/repository/test_fork.py",
     "--ignore=tests/runtime",
     "--ignore=tests/timing",
     "--ignore=tests/repository/test_absence.py",

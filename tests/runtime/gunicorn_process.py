@@ -12,6 +12,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 TEST_APP = "tests.runtime.app:application"
+SAMPLE = "tests.service.sample:create_app()"
 OURS = ("-m", "service")  # as the image starts it
 
 

@@ -5,9 +5,9 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from werkzeug.serving import make_server
 
-from service import create_app
 from service.config import Config
 from tests.service.hostile_upstream import HostileUpstream, header, saying
+from tests.service.sample import create_app
 
 
 def hello(name, upstreams="", **settings):

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from service import create_app
-from tests.runtime.gunicorn_process import Gunicorn
+from tests.runtime.gunicorn_process import OURS, SAMPLE, Gunicorn
 from tests.runtime.raw import get, send
+from tests.service.sample import create_app
 
 TOKEN = "a-token-for-the-tests"
 GETS = ["wait", "cpu", "hang", "stream", "status/500"]
@@ -150,7 +150,9 @@ def leaks(text):
 
 def test_token_is_never_shown():
     """Sent in every place there is; then everything that comes out is looked at."""
-    with Gunicorn(CHAOS_TOKEN=SECRET, CHAOS_MAX_SECONDS="2", LOG_LEVEL="debug") as server:
+    with Gunicorn(
+        *OURS, SAMPLE, CHAOS_TOKEN=SECRET, CHAOS_MAX_SECONDS="2", LOG_LEVEL="debug"
+    ) as server:
         for port in (server.port, server.management):
             for sent in REQUESTS:
                 assert (sent, leaks(send(port, sent).decode("latin-1"))) == (sent, [])

@@ -3,10 +3,10 @@ from flask import Flask, abort, redirect, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
-from service import create_app
 from service.config import Config
-from tests.runtime.gunicorn_process import Gunicorn
+from tests.runtime.gunicorn_process import OURS, SAMPLE, Gunicorn
 from tests.runtime.raw import send
+from tests.service.sample import create_app
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_redirects_are_no_problems(client):
 
 @pytest.fixture(scope="module")
 def server():
-    with Gunicorn(MAX_CONTENT_LENGTH="100000") as gunicorn:
+    with Gunicorn(*OURS, SAMPLE, MAX_CONTENT_LENGTH="100000") as gunicorn:
         yield gunicorn
 
 

@@ -3,7 +3,7 @@ import sys
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from service import create_app
+from tests.service.sample import create_app
 
 
 def requests_counted(client):

@@ -3,10 +3,10 @@ import re
 import pytest
 from flask import Response, abort, redirect
 
-from service import create_app
 from service.config import Config
 from tests.runtime.gunicorn_process import OURS, TEST_APP, Gunicorn
 from tests.runtime.raw import connect, eventually, get, read_response, send
+from tests.service.sample import create_app
 
 # What caches may do with each route; a new one has to decide. no-store is what a handler gets that
 # says nothing, and right for all that is true of one pod at one moment.

@@ -1,9 +1,12 @@
 import os
+import platform
 import socket
 from datetime import UTC, datetime
 
-from service import create_app
+import pytest
+
 from service.config import Config
+from tests.service.sample import create_app
 
 
 def test_identity_in_a_pod(client):
@@ -33,6 +36,24 @@ def test_identity_outside_a_cluster():
     assert identity["pod"] == socket.gethostname()
     assert identity["version"]
     assert identity["namespace"] is identity["node"] is identity["revision"] is None
+
+
+def test_version(client):
+    version = client.get("/version").get_json()
+
+    assert (version["version"], version["revision"]) == ("1.2.3", "abc123")
+    assert version["python"] == platform.python_version()
+    assert version["flask"].startswith("3.")
+    assert version["gunicorn"].startswith("27.")
+
+
+@pytest.mark.parametrize("path", ["/api/identity", "/version", "/openapi.yaml"])
+def test_head_is_get_without_body(client, path):
+    head, get = client.head(path), client.get(path)
+
+    assert (head.status_code, head.data) == (200, b"")
+    assert head.content_type == get.content_type
+    assert head.content_length > 0
 
 
 def test_every_response_names_the_pod(client):

@@ -5,9 +5,9 @@ from dataclasses import replace
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from service import create_app
 from service.exporter import VERBS
 from service.http1.head import ProtocolError
+from tests.service.sample import create_app
 
 STATUSES = {"200", "400", "404", "405", "413"}
 

@@ -5,8 +5,8 @@ import logging
 import pytest
 from flask import Response, request
 
-from service import create_app
 from service.middleware import Middleware
+from tests.service.sample import create_app
 
 HEADERS = ("X-Pod-Name", "X-Request-ID", "Cache-Control", "X-Content-Type-Options")
 

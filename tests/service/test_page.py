@@ -5,6 +5,13 @@ import pytest
 
 from service import create_app
 
+
+@pytest.fixture
+def app(config):
+    """With the endpoints of service/api.py, of which the page is one."""
+    return create_app(config)
+
+
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from service.chaos.pod_faults import SPARED, and_then
-from tests.runtime.gunicorn_process import Gunicorn
+from tests.runtime.gunicorn_process import OURS, SAMPLE, Gunicorn
 from tests.runtime.raw import connect, eventually, get, metric, read_response
 
 TOKEN = "a-token-for-the-tests"
@@ -117,7 +117,7 @@ def cause(server, fault):
 
 def test_kill_the_worker():
     """What the whole pod was told survives it, and so do connections that wait."""
-    with Gunicorn(CHAOS_TOKEN=TOKEN) as server:
+    with Gunicorn(*OURS, SAMPLE, CHAOS_TOKEN=TOKEN) as server:
         eventually(lambda: get(server.management, "/readyz")[0] == 200)
         with connect(server.port) as sock:
             sock.sendall(

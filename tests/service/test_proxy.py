@@ -5,9 +5,9 @@ from ipaddress import ip_address
 import pytest
 from flask import redirect, request, url_for
 
-from service import create_app
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import get, send
+from tests.service.sample import create_app
 
 PROXY, INNER, CLIENT = "10.0.0.1", "10.9.9.9", "203.0.113.7"
 NETWORKS = "10.0.0.0/8,fd00::/8"

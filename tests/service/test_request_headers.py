@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.test import create_environ
 
-from service import create_app
 from service.application import Application
 from service.request import OrAbsent, Request, blueprints, readable
 from tests.fuzz.test_headers import ANY, DATES, VALUES, mutate
+from tests.service.sample import create_app
 
 PROPERTIES = sorted(name for name, kind in vars(Request).items() if isinstance(kind, OrAbsent))
 READ = [*PROPERTIES, "accept_charsets", "if_range", "args", "full_path", "form", "files", "values"]

@@ -11,12 +11,13 @@ from opentelemetry import trace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from opentelemetry.sdk.trace import TracerProvider
 
-from service import create_app, tracing
+from service import tracing
 from service.correlation import outgoing_headers
 from service.formatters import JsonLines
 from service.middleware import Middleware
 from tests.process.collector import Collector, attributes
 from tests.service.hostile_upstream import OK, HostileUpstream, header, saying
+from tests.service.sample import create_app
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"

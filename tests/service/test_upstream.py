@@ -7,7 +7,7 @@ import time
 import pytest
 from flask import jsonify
 
-from service import create_app, upstream
+from service import upstream
 from service.config import Config
 from service.state import Stage
 from service.upstream import UpstreamFailed
@@ -17,6 +17,7 @@ from service.upstream.sockets import ATTEMPT, Attempt, connect
 from tests.runtime.certificates import AUTHORITY, issue
 from tests.runtime.raw import eventually
 from tests.service.hostile_upstream import OK, HostileUpstream, header, reset, saying
+from tests.service.sample import create_app
 
 SOON = 3.0  # seconds: many times what an answer takes whose budget is BUDGET
 BUDGET = 0.4  # seconds

@@ -5,11 +5,11 @@ import time
 import pytest
 from prometheus_client import generate_latest
 
-from service import create_app
 from service.config import Config
 from tests.process.test_metrics import PROMETHEUS
-from tests.runtime.gunicorn_process import Gunicorn
+from tests.runtime.gunicorn_process import OURS, SAMPLE, Gunicorn
 from tests.runtime.raw import connect, metric, read_response, send
+from tests.service.sample import create_app
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PATHS = ("/", "/version", "/api/identity", "/api/echo", "/openapi.yaml", "/nowhere")
@@ -37,7 +37,7 @@ def library():
 def service(accept):
     """Return the same for scrapes of the real process, by a client that keeps its connection."""
     scrape = f"GET /metrics HTTP/1.1\r\nHost: a\r\nAccept: {accept}\r\n\r\n".encode()
-    with Gunicorn() as server:
+    with Gunicorn(*OURS, SAMPLE) as server:
         for method in METHODS:
             for path in PATHS:
                 send(server.port, f"{method} {path} HTTP/1.0\r\n\r\n".encode())
