@@ -1,7 +1,8 @@
 """Give this clone another name: make rename NAME=orders.
 
 Changes the name in every tracked file and in every file's name: objects, labels, image, metrics,
-alerts, README. It asks for a clean git tree: `git stash --include-untracked` takes it all back.
+alerts, README. It asks for a clean git tree, and puts all changes into the index, where the next
+commit finds files under their new names: `git reset --hard` takes it all back.
 """
 
 import os
@@ -31,7 +32,11 @@ def main(name: str) -> None:
     files = [Path(file) for file in git("ls-files", "-z").split("\0") if file]
     for file in files:
         rewrite(file, name)
-    print(f"{OLD} is {name} now, in {len(files)} files. Next: git diff, then make fix check test")
+    git("add", "--all")
+    print(
+        f"{OLD} is {name} now, in {len(files)} files. Next: git diff --cached, then make fix check "
+        "test"
+    )
 
 
 def git(*arguments: str) -> str:

@@ -113,6 +113,22 @@ def test_metrics_have_the_new_prefix(renamed):
     assert "\norder_desk_build_info{" in metrics
 
 
+def test_a_commit_loses_nothing(tmp_path):
+    """`git commit -a` passes over files that git does not know, as renamed ones would be."""
+    (tmp_path / "kept").mkdir()
+    kept = copy(tmp_path / "kept")
+    assert rename(kept, NAME).returncode == 0
+    renamed = git(kept, "ls-files")
+    git(kept, "commit", "--quiet", "--all", "--message=Rename")
+    git(tmp_path, "clone", "--quiet", "kept", "clone")
+
+    assert git(kept, "status", "--porcelain") == ""
+    assert git(tmp_path / "clone", "ls-files") == renamed
+    pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    result = run(tmp_path / "clone", *pytest_, "tests/manifests/test_dashboard.py")
+    assert result.returncode == 0, result.stdout[-3000:]
+
+
 @pytest.mark.parametrize(
     "name",
     ["", "Orders", "a_b", "-a", "a-", "1a", "a.b", "a b", "a'b", "$(HOME)", "x" * 41, "ä", "a\n"]

@@ -32,8 +32,7 @@ def test_no_regular_expression_occurs_twice():
 
 
 @pytest.mark.parametrize(
-    "header",
-    ["Cache-Control", "X-Content-Type-Options", "Content-Security-Policy", "Referrer-Policy"],
+    "header", ["Cache-Control", "X-Content-Type-Options", "Content-Security-Policy"]
 )
 def test_a_default_header_has_one_module(header):
     assert len([file for file, text in SOURCES.items() if f'"{header}"' in text]) == 1
