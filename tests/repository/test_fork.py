@@ -1,4 +1,4 @@
-"""A fork on its first day, with the name and the service of the guide, passes checks and tests."""
+"""A fork on its first day, renamed and with the service of the guide, passes checks and tests."""
 
 import sys
 
