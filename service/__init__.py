@@ -26,6 +26,7 @@ def create_app(config: "Config | None" = None, endpoints: "Blueprint | None" = N
         identity,
         metrics,
         middleware,
+        outages,
         proxy,
         upstream,
     )
@@ -42,6 +43,7 @@ def create_app(config: "Config | None" = None, endpoints: "Blueprint | None" = N
     metrics.init_app(app)
     identity.init_app(app)
     errors.init_app(app)
+    outages.init_app(app)
     dependencies.init_app(app)
     upstream.init_app(app)
     app.register_blueprint(about.bp)

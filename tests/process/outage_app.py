@@ -1,0 +1,38 @@
+"""hellopod's app with a dependency on the port that the environment names, by real connections."""
+
+import os
+import socket
+from contextlib import closing
+
+from flask import Response
+
+from service import create_app
+
+app = create_app()
+PORT = int(os.environ["DATABASE_PORT"])
+
+
+def ask():
+    with closing(socket.create_connection(("127.0.0.1", PORT), timeout=1)):
+        return "asked\n"
+
+
+app.extensions["outages"].register("database", OSError)
+app.extensions["dependencies"].require("database", ask, every=0.1, ready=False)
+app.add_url_rule("/orders", view_func=ask)
+
+
+@app.get("/stream")
+def stream():
+    """Fail where the status has been sent."""
+
+    def parts():
+        yield "first"
+        yield ask()
+
+    return Response(parts())
+
+
+@app.get("/mistake")
+def mistake():
+    raise KeyError("a mistake")

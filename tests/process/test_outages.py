@@ -1,0 +1,72 @@
+"""A dependency that goes away and comes back, by real connections from a real process."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from service.outages import QUIET
+from tests.process.logged import free_port
+from tests.runtime.gunicorn_process import OURS, Gunicorn
+from tests.runtime.raw import connect, eventually, get, is_problem, metric, read_all
+
+REQUESTS = 100
+
+
+@pytest.fixture
+def database():
+    """A port that nobody listens at."""
+    return free_port()
+
+
+@pytest.fixture
+def server(database):
+    app = "tests.process.outage_app:app"
+    with Gunicorn(*OURS, app, DATABASE_PORT=str(database)) as server:
+        yield server
+
+
+def lines(server):
+    """What was logged, but for the start and the access log."""
+    records = [each for each in server.records() if "path" not in each]
+    about = ("database", "exception", "Exception")
+    return [
+        (each["level"], each["message"].partition(":")[0], "exc_info" in each)
+        for each in records
+        if any(word in each["message"] for word in about)
+    ]
+
+
+def test_an_outage_is_two_lines_and_each_request_a_503(server, database):
+    def ask(_):
+        return get(server.port, "/orders")
+
+    with ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(ask, range(REQUESTS)))
+
+    assert {status for status, _, _ in answers} == {503}
+    assert {headers["retry-after"] for _, headers, _ in answers} == {"5"}
+    assert all(is_problem(*answer) for answer in answers)
+    name = 'hellopod_dependency_failures_total{dependency="database"}'
+    assert metric(server.management, name) == REQUESTS
+    assert get(server.management, "/readyz")[0] == 200
+
+    with socket.create_server(("127.0.0.1", database)):
+        eventually(lambda: get(server.port, "/orders")[0] == 200)
+        server.wait_for(f"database works again, after {REQUESTS} failures", QUIET + 20)
+    assert [line for line in lines(server) if line[0] != "WARNING"] == [
+        ("ERROR", "database fails", False),
+        ("INFO", "database works", False),
+        ("INFO", f"database works again, after {REQUESTS} failures", False),
+    ]
+
+
+def test_what_cannot_be_answered_keeps_its_traceback(server):
+    with connect(server.port) as sock:
+        sock.sendall(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
+        streamed = read_all(sock)
+    assert streamed.startswith(b"HTTP/1.1 200") and not streamed.endswith(b"0\r\n\r\n")
+    server.wait_for("ConnectionRefusedError.*Traceback|Traceback.*ConnectionRefusedError")
+
+    assert get(server.port, "/mistake")[0] == 500
+    server.wait_for("Traceback.*KeyError")
