@@ -4,7 +4,7 @@ import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, AnyStr
+from typing import Any, AnyStr, ClassVar
 from urllib.parse import urlsplit
 
 from service.parsing import (
@@ -21,7 +21,10 @@ from service.parsing import (
     text,
     token,
 )
+from service.setting_files import content
 from service.version import __version__
+
+_PASSWORD = re.compile("//[^/@]*:[^/@]*@")  # in a URL
 
 
 class SettingError(ValueError):
@@ -144,22 +147,32 @@ class Config:
     version: str = _setting(__version__, text, "version of the image; default: of the source")
     revision: str = _setting("", text, "commit the image was built from")
 
+    # Names of those that a file holds, which are as secret as their file.
+    from_files: ClassVar[frozenset[str]] = frozenset()
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Config":
         """Parse settings; an empty variable counts as unset.
 
-        Raises SettingError for the first value that is not allowed.
+        NAME_FILE names a file that holds the value of NAME. Raises SettingError for the first value
+        that is not allowed.
         """
-        values = {}
-        for setting in fields(cls):
-            name = setting.name.upper()
-            if given := environ.get(name, ""):
-                try:
-                    values[setting.name] = setting.metadata["parse"](given)
-                except Invalid as allowed:
-                    shown = _shown(name, given)
-                    raise SettingError(f"{name}={shown} is not allowed: {allowed}") from None
+        values, from_files = {}, set()
+        settings = {setting.name.upper(): setting for setting in fields(cls)}
+        for name, setting in settings.items():
+            parse, by_file = setting.metadata["parse"], f"{name}_FILE"
+            try:
+                # A setting of that name comes first, such as TLS_CERT_FILE beside one TLS_CERT.
+                if by_file not in settings and (path := environ.get(by_file, "")):
+                    values[setting.name] = _of_file(path, parse, name, environ)
+                    from_files.add(name)
+                elif given := environ.get(name, ""):
+                    values[setting.name] = parse(given)
+            except Invalid as allowed:
+                shown = _shown(name, given)
+                raise SettingError(f"{name}={shown} is not allowed: {allowed}") from None
         config = cls(**values)
+        object.__setattr__(config, "from_files", frozenset(from_files))
         config.check()
         return config
 
@@ -209,9 +222,9 @@ class Config:
         """All settings by variable name, secrets starred."""
         shown = {}
         for setting in fields(self):
-            value = getattr(self, setting.name)
-            secret = value and is_secret(setting.name)
-            shown[setting.name.upper()] = "***" if secret else value
+            name, value = setting.name.upper(), getattr(self, setting.name)
+            secret = is_secret(name) or name in self.from_files or _PASSWORD.search(str(value))
+            shown[name] = "***" if value and secret else value
         return shown
 
 
@@ -239,6 +252,22 @@ def is_secret(name: str) -> bool:
     """Tell by its name whether a setting, header or parameter holds a credential."""
     words = ("auth", "cookie", "key", "password", "secret", "token")
     return any(word in name.lower() for word in words)
+
+
+def _of_file(path: str, parse: Callable[[str], Any], name: str, environ: Mapping[str, str]) -> Any:
+    """Parse what a file holds, of which no error shows anything."""
+    try:
+        if environ.get(name):
+            raise Invalid(f"{name} is set too")
+        held = content(path)
+        try:
+            return parse(held)
+        except Invalid as allowed:
+            raise Invalid(f"what it holds is not {allowed}") from None
+    except Invalid as reason:
+        # By mistake it may be the secret itself, which is no path.
+        shown = ascii(path[:80]) if path.startswith("/") else "'***'"
+        raise SettingError(f"{name}_FILE={shown} is not allowed: {reason}") from None
 
 
 def _shown(name: str, text: str) -> str:

@@ -132,6 +132,38 @@ def test_every_exception_is_needed(clone):
     assert findings(clone) == general_exceptions().keys() | exceptions().keys()
 
 
+# In docs/configuration.md: a kustomization, a Secret as a file, and one as a variable.
+OVERLAY, MOUNTED, VARIABLE = re.findall(
+    r"```yaml\n# k8s/overlays/mine/(?:kustomization|secret)\.yaml\n(.*?)```",
+    (REPOSITORY / "docs/configuration.md").read_text(),
+    re.DOTALL,
+)
+
+
+@scanned
+@pytest.mark.parametrize("secret", [MOUNTED, VARIABLE], ids=["mounted", "variable"])
+def test_a_secret_of_the_guide_passes(clone, secret):
+    plant(clone, secret)
+
+    result = run(clone, sys.executable, "-m", "local.scan", CHECKOV)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+@scanned
+def test_a_secret_without_its_reason_is_found(clone):
+    plant(clone, EXCEPTION.sub("unused: unused", VARIABLE))
+
+    assert findings(clone) == {"CKV_K8S_35"}
+
+
+def plant(clone, secret):
+    """Make an overlay, which nothing but its place makes known to the scan."""
+    overlay = clone / "k8s/overlays/mine"
+    overlay.mkdir()
+    (overlay / "kustomization.yaml").write_text(OVERLAY)
+    (overlay / "secret.yaml").write_text(secret)
+
+
 @scanned
 def test_an_unrendered_kustomization_is_said(clone):
     replace(clone / "kustomization.yaml", "k8s/base", "k8s/nowhere")
