@@ -16,13 +16,18 @@ SBOM ?= sbom.cdx.json
 SEED ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune bench bench-overload soak lock lock-upgrade rename clean
+.PHONY: help run dev test test-all fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune bench bench-overload soak lock lock-upgrade rename clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: $(VENV)/runtime ## Serve on http://localhost:8000, configured as in the container
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec python -m service
+
+# As in the image for skaffold dev (Dockerfile): a restart does not wait for requests under way.
+dev: $(VENV)/reload ## The same, started anew at each file of service/ that is saved
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" GRACEFUL_TIMEOUT="$${GRACEFUL_TIMEOUT:-1}" \
+		exec watchfiles "python -m service" service
 
 # The folders decide what runs where. One file of tests/process shows that the real thing starts.
 QUICK := tests/service tests/runtime tests/http1 tests/manifests tests/process/test_gunicorn_conf.py
@@ -148,7 +153,8 @@ lock: $(VENV)/dev ## Renew the locks where pyproject.toml has changed, and nothi
 	$(UV_COMPILE) pyproject.toml --extra otel --constraint requirements.txt \
 		--output-file requirements-otel.txt
 	$(UV_COMPILE) pyproject.toml --extra otel --group dev --constraint requirements-otel.txt \
-		--constraint requirements-smoke.txt --output-file requirements-dev.txt
+		--constraint requirements-smoke.txt --constraint requirements-reload.txt \
+		--output-file requirements-dev.txt
 
 # By the environment, where make puts it by itself, so that no shell reads it.
 rename: ## Make this clone a service of your own: make rename NAME=orders
@@ -168,7 +174,11 @@ $(VENV)/runtime: requirements.txt | $(VENV)/bin/pip
 
 $(VENV)/dev: requirements-dev.txt | $(VENV)/bin/pip
 	$(PIP_INSTALL) --requirement requirements-dev.txt
-	@touch $@ $(VENV)/runtime
+	@touch $@ $(VENV)/runtime $(VENV)/reload
+
+$(VENV)/reload: requirements-reload.txt $(VENV)/runtime
+	$(PIP_INSTALL) --requirement requirements-reload.txt
+	@touch $@
 
 $(VENV)/bench: requirements-bench.txt $(VENV)/dev
 	$(PIP_INSTALL) --requirement requirements-bench.txt

@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from pathlib import Path
 
 import yaml
 
 from tests.manifests.conftest import render
+from tests.repository.copying import copy
 from tests.runtime.raw import get
 
 REPOSITORY = Path(__file__).parents[2]
@@ -33,7 +35,7 @@ def test_help_lists_every_target():
 
 def test_second_run_installs_nothing():
     """The environment this test runs in is complete, so make has nothing to do for it."""
-    assert make("--question", ".venv/dev", ".venv/runtime").returncode == 0
+    assert make("--question", ".venv/dev", ".venv/runtime", ".venv/reload").returncode == 0
 
 
 def test_e2e_ends_with_the_longer_run():
@@ -109,11 +111,15 @@ PRINT_REQUEST = (
 )
 
 
-def test_run_serves_until_ctrl_c():
-    """What it needs is installed, or the test above fails: --old-file lets make install nothing."""
+LISTENING = re.compile(r"\bListening at: http://\S+:(\d+)")
+
+
+@contextmanager
+def serving(directory, target):
+    """Run a target that serves; what it needs is installed, so --old-file lets make do nothing."""
     with subprocess.Popen(
-        ["make", "--old-file=.venv/runtime", "run"],
-        cwd=REPOSITORY,
+        ["make", "--old-file=.venv/runtime", "--old-file=.venv/reload", target],
+        cwd=directory,
         env=ENVIRON | {"PORT": "0", "MANAGEMENT_PORT": "0", "POD_NAME": "laptop"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -123,18 +129,48 @@ def test_run_serves_until_ctrl_c():
         late = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
         late.start()
         try:
-            listening = re.compile(r"\bListening at: http://\S+:(\d+)")
-            port = next(filter(None, map(listening.search, process.stdout)))[1]
-            body = get(int(port), "/")[2]
-            os.killpg(process.pid, signal.SIGINT)
-            rest = process.stdout.read()
+            yield process
         finally:
             late.cancel()
-            if process.poll() is None:
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def port(process):
+    return int(next(filter(None, map(LISTENING.search, process.stdout)))[1])
+
+
+def interrupt(process):
+    """Press Ctrl-C, and return what it says from then on."""
+    os.killpg(process.pid, signal.SIGINT)
+    return process.stdout.read()
+
+
+def test_run_serves_until_ctrl_c():
+    with serving(REPOSITORY, "run") as process:
+        body = get(port(process), "/")[2]
+        rest = interrupt(process)
 
     assert body == b"Hello from container laptop!\n"
     assert "Traceback" not in rest
+
+
+def test_dev_serves_what_is_saved(tmp_path):
+    """Also after a mistake, which its server does not survive."""
+    clone = copy(tmp_path)
+    (clone / ".venv").symlink_to(REPOSITORY / ".venv")
+    version = clone / "service/version.py"
+    with serving(clone, "dev") as process:
+        assert version_of(port(process)) != "1.2.3"
+        version.write_text("def\n")
+        next(line for line in process.stdout if "SyntaxError" in line)
+        version.write_text('__version__ = "1.2.3"\n')
+        assert version_of(port(process)) == "1.2.3"
+        interrupt(process)
+
+
+def version_of(port):
+    return json.loads(get(port, "/version")[2])["version"]
 
 
 def test_old_python_is_told_so(tmp_path):

@@ -25,6 +25,7 @@ LOCKS = {
     "requirements-dev.txt": [
         *PROJECT["project"]["dependencies"],
         *PROJECT["project"]["optional-dependencies"]["otel"],
+        *GROUPS["reload"],
         *GROUPS["smoke"],
         *(entry for entry in GROUPS["dev"] if isinstance(entry, str)),
     ],
@@ -72,7 +73,12 @@ def test_lock_names_no_index(lock):
 
 def test_locks_agree():
     everything = read("requirements-dev.txt")
-    for lock in ("requirements.txt", "requirements-otel.txt", "requirements-smoke.txt"):
+    for lock in (
+        "requirements.txt",
+        "requirements-otel.txt",
+        "requirements-reload.txt",
+        "requirements-smoke.txt",
+    ):
         for name, (version, _) in read(lock).items():
             assert everything[name][0] == version
 
