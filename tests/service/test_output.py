@@ -357,9 +357,13 @@ def test_a_process_that_may_not_have_the_thread():
 
 def test_the_thread_is_not_one_for_signals():
     code = (
-        "import signal, time\nfrom service.streams import STDOUT\nSTDOUT.put(b'\\n')\n"
-        "with open(f'/proc/self/task/{STDOUT._thread.native_id}/status') as status:\n"
-        "    print(status.read().split('SigBlk:')[1].split()[0])"
+        "import time\nfrom service.streams import STDOUT\nSTDOUT.put(b'\\n')\n"
+        "def blocked():\n"
+        "    with open(f'/proc/self/task/{STDOUT._thread.native_id}/status') as status:\n"
+        "        return status.read().split('SigBlk:')[1].split()[0]\n"
+        "while not int(blocked(), 16):\n"  # the thread has begun, but not done that yet
+        "    time.sleep(0.01)\n"
+        "print(blocked())"
     )
     with running(code) as process:
         out, err = process.communicate(timeout=30)
