@@ -15,8 +15,9 @@ def fork(tmp_path_factory):
     directory = copy(tmp_path_factory.mktemp("fork"))
     make(directory, f"PYTHON={sys.executable}", "rename", f"NAME={NAME}")
     follow(directory)
-    for environment in (".venv", ".venv-scan"):
-        (directory / environment).symlink_to(REPOSITORY / environment)
+    (directory / ".venv").symlink_to(sys.prefix)
+    if (REPOSITORY / ".venv-scan").exists():  # else make check makes one
+        (directory / ".venv-scan").symlink_to(REPOSITORY / ".venv-scan")
     make(directory, "fix")
     return directory
 
