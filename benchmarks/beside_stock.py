@@ -78,9 +78,10 @@ def lost() -> dict[str, Any]:
     """Return requests lost in a rollout, of the last `make bench`."""
     bench = results.read("bench")
     rows = [row for row in bench["rows"] if row["what"].startswith("failed requests in a rollout")]
-    found = {row["server"]: {each: row[each] for each in pictures.SPREAD} for row in rows}
-    head = {each: bench[each] for each in ("date", "revision", "cpus")}
-    return {**head, "servers": {name: found[FOR_SLASH[name].name] for name in NAMES}}
+    names = {server.name: name for name, server in FOR_SLASH.items()}
+    found = {names[row["server"]]: {each: row[each] for each in pictures.SPREAD} for row in rows}
+    head = {each: bench.get("rollouts", bench)[each] for each in ("date", "revision", "cpus")}
+    return {**head, "servers": found}
 
 
 def main() -> None:

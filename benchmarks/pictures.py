@@ -61,9 +61,11 @@ def beside_stock(found: Mapping[str, Any], path: Path) -> None:
     names = list(found["rate"]["servers"])
     for panel, (quantity, (title, form, times)) in zip(places, BESIDE_STOCK.items(), strict=True):
         servers = found[quantity]["servers"]
-        middle = [times * servers[name]["median"] for name in names]
+        middle = [times * servers[name]["median"] if name in servers else 0 for name in names]
+        of = dict(zip(names, map(form.format, middle), strict=True))
+        labels = [of[name] if name in servers else "not measured" for name in names]
         bars = panel.barh(names, middle, color=[COLOURS[0], GREY, GREY])
-        panel.bar_label(bars, [form.format(value) for value in middle], padding=4, fontsize=11)
+        panel.bar_label(bars, labels, padding=4, fontsize=11)
         panel.set_xlim(0, 1.25 * max(*middle, 1))
         panel.xaxis.set_visible(False)
         panel.spines[["top", "right", "bottom"]].set_visible(False)

@@ -1,8 +1,7 @@
 """Rollouts under load, and starts of pods, on kind: python -m benchmarks.rollout
 
-hellopod as it is shipped, beside the tutorial's app and stock gunicorn with 16 threads in the
-Deployment that most tutorials show; on one cluster, in turn. The load is open loop, from a pod, and
-the requests are for / alone, because the tutorial's app has nothing else. About five minutes.
+hellopod as it is shipped, beside the tutorial's app and stock gunicorn with 16 threads in the usual
+Deployment. The load is open loop, from a pod, for / alone: the tutorial's app has nothing else.
 """
 
 import sys
