@@ -1,15 +1,14 @@
 """The limiter on real processes, beside every fixed limit and stock gunicorn.
 
-python -m benchmarks.admission [--all] [--handlers "c6+w94 c20"] [--factors "3 10"]
+python -m benchmarks.admission [--all] [--handlers "c6+w94 c20"] [--loads "x3 x10 step burst"]
     [--fixed "1 2 4 8 16"] [--quota 0.5] [--connections new] [--seconds 5] [--output FILE]
 
-Each cell is a handler and a load: as many clients as slots, or a multiple of what stock serves to
-these. The yardstick is the best of the fixed limits with the gate held open, and of gthread with 16
-threads. Server and load have a core each; with a quota the servers run in containers that may use
-so much of theirs, which needs Docker. Probes come 20 times a second.
-Writes results/admission.json, or the output; prints a table, and what is missed at the end. The
-picture in docs/overload.md: --fixed "" --handlers "w50 c20 c6+w94" --factors "0.5 0.8 1 1.5 3 10",
-then benchmarks.pictures.
+A cell is one of benchmarks/model/cells.py: a handler and a load, which is as many clients as slots
+("closed") or a multiple of what stock serves to these. From three times on the yardstick is the
+best of gthread with 16 threads and of the fixed limits with the gate held open. Server and load
+have a core each; with a quota the servers run in containers that may use so much of theirs, which
+needs Docker. Probes come 20 times a second. Writes results/admission.json, or the output; prints a
+line for each cell, and what is missed at the end. benchmarks.pictures draws three of its handlers.
 """
 
 import contextlib
@@ -17,14 +16,14 @@ import sys
 import threading
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from . import docker, results, servers
-from .load import LONG, PATIENCE, run
-from .model.cells import HANDLERS, Cell
+from .load import LONG, PATIENCE, Answers, run
+from .model.cells import BURST, FORGOTTEN, HANDLERS, OVERLOAD, Cell, Found, misses, p99
 from .model.limits import SLOTS as CLIENTS
 from .model.servers import LIMITS
 from .processes import SERVER_CORE, Server, check_cores, get, running
@@ -34,17 +33,9 @@ OURS = replace(servers.with_steps(servers.HELLOPOD), name="ours")
 FIXED = servers.with_steps(servers.HELLOPOD, "benchmarks.apps:steps_without_gate()")
 STOCK = replace(OURS, name="stock", command=servers.GTHREAD)
 PROBE_EVERY = 0.05  # seconds
+ALL = "x0.5 x0.8 x1 x1.5 x3 x10 step burst"
+FRESH = "fresh"  # a burst for a pod that has just started
 SETTINGS = ("PORT", "MANAGEMENT_PORT", "POD_NAME", "CONCURRENCY")  # that a container is given
-
-
-class Found(NamedTuple):
-    """Answers a second and the share of 503; 99th percentiles of 503 and of probes in seconds."""
-
-    server: str
-    rate: float
-    refused: float
-    refusal: float
-    probe: float
 
 
 def limited(server: Server, quota: float) -> Server:
@@ -81,70 +72,68 @@ def probing(url: str) -> Iterator[list[float]]:
         thread.join()
 
 
+def offered(url: str, cell: Cell, capacity: float, given: Namespace) -> Answers:
+    """Offer what the cell has, beside a capacity in requests a second; return what counts of it."""
+    if cell.load == "closed":
+        return run(url, "closed", CLIENTS, given.seconds, LONG, given.connections)
+    if cell.load in ("step", "burst"):
+        run(url, "open", cell.factor * capacity, OVERLOAD, PATIENCE, given.connections)
+        if cell.load == "step":
+            run(url, "open", capacity / 2, FORGOTTEN, PATIENCE, given.connections)
+            return run(url, "open", capacity / 2, given.seconds, PATIENCE, given.connections)
+        time.sleep(FORGOTTEN)
+    if cell.load in ("burst", FRESH):
+        return run(url, "number", BURST, BURST, PATIENCE, given.connections)
+    return run(url, "open", cell.factor * capacity, given.seconds, PATIENCE, given.connections)
+
+
 def measure(
-    server: Server, handler: str, rate: float | None, given: Namespace, **settings: str
+    server: Server, cell: Cell, capacity: float, given: Namespace, **settings: str
 ) -> Found:
-    """Start a server, offer so many requests a second, or a closed loop, and count."""
-    mode, amount, patience = ("open", rate, PATIENCE) if rate else ("closed", CLIENTS, LONG)
+    """Start a server, offer the cell's load, and count."""
     with running(limited(server, given.quota), **settings) as process:
         # Stock has no port but this one for probes.
         management = process.metrics.removesuffix("/metrics") + "/healthz"
-        path = f"{process.url}/{handler}"
-        run(path, "closed", 2, 0.5, LONG)
+        url = f"{process.url}/{cell.handler}"
+        run(url, "closed", 2, 0.5, LONG)
         with probing(process.url if server is STOCK else management) as probes:
-            found = run(path, mode, amount, given.seconds, patience, given.connections)
-    return Found(
-        server.name,
-        found.get("rate"),
-        found.get("count", "503") / found.count,
-        found.get("p99", "503"),
-        sorted(probes)[int(len(probes) * 0.99)] if probes else 0.0,
-    )
+            found = offered(url, cell, capacity, given)
+    refused = found.get("count", "503") / found.count
+    return Found(found.get("rate"), refused, found.get("p99", "503"), p99(probes))
 
 
-def misses(handler: str, factor: float | None, ours: Found, best: float) -> list[str]:
-    """Name the promises that a cell does not keep."""
-    share = ours.rate / max(best, 1e-9)
-    needed = Cell(handler, "x3").needed() if factor else 0.95
-    found = []
-    if (factor is None or factor >= 3) and share < needed:
-        found.append(f"goodput {share:.0%}")
-    if ours.refused > (0 if factor is None else 0.001) and (factor or 0) <= 0.8:
-        found.append(f"refused {ours.refused:.1%}")
-    if ours.probe > 0.05 and "h" not in handler:
-        found.append(f"probes {ours.probe * 1000:.0f} ms")
-    return found
-
-
-def cell(handler: str, factor: float | None, capacity: Found, given: Namespace) -> dict[str, Any]:
-    """Measure a cell and print its line."""
-    rate = factor * capacity.rate if factor else None
-    others = [capacity]
-    if factor:
-        others = [measure(STOCK, handler, rate, given)]
-        for limit in given.limits:
-            fixed = replace(FIXED, name=f"limit {limit}")
-            others.append(measure(fixed, handler, rate, given, CONCURRENCY=str(limit)))
-    ours = measure(OURS, handler, rate, given)
-    best = max(others, key=lambda each: each.rate)
-    missed = misses(handler, factor, ours, best.rate)
+def measured(cell: Cell, capacity: Found, given: Namespace) -> dict[str, Any]:
+    """Measure a cell beside what it is to be compared with, and print its line."""
+    rate = capacity.goodput
+    others = {"stock": capacity}
+    if cell.load[0] == "x":
+        others["stock"] = measure(STOCK, cell, rate, given)
+    for limit in given.limits if cell.is_overload() else ():
+        others[f"limit {limit}"] = measure(FIXED, cell, rate, given, CONCURRENCY=str(limit))
+    if cell.load == "burst":
+        others[FRESH] = measure(OURS, replace(cell, load=FRESH), rate, given)
+    ours = measure(OURS, cell, rate, given)
+    best = max(others, key=lambda name: others[name].goodput)
+    fresh = others[FRESH].refused if FRESH in others else 0.0
+    missed = misses(cell, ours, rate, others[best].goodput, fresh)
+    beside = f"{ours.goodput / max(others[best].goodput, 1e-9):4.0%} of {best}"
     print(
-        f"{handler:16} {f'x{factor:g}' if factor else 'closed':6} ours {ours.rate:7.1f}/s, "
-        f"{ours.rate / max(best.rate, 1e-9):4.0%} of {best.server} (stock {others[0].rate:.1f}/s); "
-        f"refused {ours.refused:6.2%}, 503 p99 {ours.refusal * 1000:.0f} ms; "
+        f"{cell.handler:16} {cell.load:6} {ours.goodput:7.1f}/s, "
+        f"{beside if cell.is_overload() or cell.load == 'closed' else '':14} "
+        f"refused {ours.refused:6.2%}, 503 p99 {ours.refusal * 1000:.0f} ms, "
         f"probes {ours.probe * 1000:.0f} ms  {', '.join(missed)}",
         flush=True,
     )
-    rows = [each._asdict() for each in (ours, *others)]
-    return {"handler": handler, "factor": factor, "misses": missed, "servers": rows}
+    rows = [{"server": name, **asdict(each)} for name, each in {"ours": ours, **others}.items()]
+    return {"handler": cell.handler, "load": cell.load, "misses": missed, "servers": rows}
 
 
 def main() -> None:
     """Print the table; write it."""
     parser = ArgumentParser(description="Admission on real processes.")
     parser.add_argument("--handlers", default=" ".join(DEFAULT), help="separated by spaces")
-    parser.add_argument("--factors", default="3", help="multiples of the capacity")
-    parser.add_argument("--all", action="store_true", help="all of the simulation's: hours")
+    parser.add_argument("--loads", default="x3", help="beside closed: multiples, step and burst")
+    parser.add_argument("--all", action="store_true", help="all of them: an hour and a half")
     parser.add_argument("--fixed", default=" ".join(map(str, LIMITS)), help="limits to beat")
     parser.add_argument("--quota", type=float, default=0, help="CPUs of each server")
     parser.add_argument("--connections", choices=("keep", "new"), default="keep")
@@ -157,18 +146,17 @@ def main() -> None:
             sys.exit(f"benchmarks: --quota needs Docker: {why}")
         docker.build(docker.HELLOPOD)
     given.limits = [int(each) for each in given.fixed.split()]
-    factors = "0.5 0.8 1 1.5 3 10" if given.all else given.factors
     head = {**results.head(), "quota": given.quota, "connections": given.connections}
-    cells: list[dict[str, Any]] = []
+    cells: list[Mapping[str, Any]] = []
     for handler in HANDLERS if given.all else given.handlers.split():
-        capacity = measure(STOCK, handler, None, given)
-        for factor in (None, *map(float, factors.split())):
-            cells.append(cell(handler, factor, capacity, given))
+        capacity = measure(STOCK, Cell(handler, "closed"), 0, given)
+        for name in ("closed", *(ALL if given.all else given.loads).split()):
+            cells.append(measured(Cell(handler, name, given.quota or 1), capacity, given))
             results.write(given.output, {**head, "cells": cells})
     missed = [each for each in cells if each["misses"]]
     print(f"\n{len(missed)} of {len(cells)} cells miss")
     for each in missed:
-        print(each["handler"], each["factor"] or "closed", *each["misses"])
+        print(each["handler"], each["load"], *each["misses"])
 
 
 if __name__ == "__main__":

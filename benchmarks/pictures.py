@@ -24,6 +24,7 @@ INSTALL = (
 # Of Okabe and Ito: people with any colour vision can tell them apart.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 GREY = "#BBBBBB"
+DRAWN = ("w50", "c20", "c6+w94")  # handlers of benchmarks.admission
 SPREAD = ("median", "least", "most")
 DOCS = ROOT / "docs"
 Row = Mapping[str, Any]
@@ -115,16 +116,15 @@ def loads(panel: Axes, factors: Sequence[float]) -> None:
 def admission(cells: list[dict[str, Any]], path: Path) -> None:
     """Draw a column for each handler: answers a second above, the share of refusals below."""
     names = {"ours": "hellopod", "stock": "stock gunicorn, 16 threads"}
-    cells = [cell for cell in cells if cell["factor"]]
-    handlers = list(dict.fromkeys(cell["handler"] for cell in cells))
-    figure, places = panels((11, 6), 2, len(handlers), sharex=True)
-    for column, handler in enumerate(handlers):
+    cells = [cell for cell in cells if cell["load"].startswith("x")]
+    figure, places = panels((11, 6), 2, len(DRAWN), sharex=True)
+    for column, handler in enumerate(DRAWN):
         own = [cell for cell in cells if cell["handler"] == handler]
-        served, refused = places[column], places[len(handlers) + column]
+        served, refused = places[column], places[len(DRAWN) + column]
         for (server, name), colour in zip(names.items(), COLOURS, strict=False):
             rows = [next(row for row in cell["servers"] if row["server"] == server) for cell in own]
-            factors = [cell["factor"] for cell in own]
-            served.plot(factors, [row["rate"] for row in rows], "o-", color=colour, label=name)
+            factors = [float(cell["load"][1:]) for cell in own]
+            served.plot(factors, [row["goodput"] for row in rows], "o-", color=colour, label=name)
             refused.plot(factors, [row["refused"] for row in rows], "o-", color=colour)
         served.set_title(handler)
         served.set_ylim(bottom=0)
@@ -133,7 +133,7 @@ def admission(cells: list[dict[str, Any]], path: Path) -> None:
         for panel in (served, refused):
             loads(panel, factors)
     places[0].set_ylabel("200 within 1 s, a second")
-    places[len(handlers)].set_ylabel("refused with 503")
+    places[len(DRAWN)].set_ylabel("refused with 503")
     figure.supxlabel("load offered, times what stock gunicorn serves to 16 clients")
     figure.legend(*places[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     save(figure, path)
