@@ -31,7 +31,7 @@ from .processes import SERVER_CORE, Server, check_cores, get, running
 DEFAULT = ("w50", "c20", "c100", "c6+w94", "w100+c10", "h20+w50", "1:c8+w150,2:w20")
 OURS = replace(servers.with_steps(servers.HELLOPOD), name="ours")
 FIXED = servers.with_steps(servers.HELLOPOD, "benchmarks.apps:steps_without_gate()")
-STOCK = replace(OURS, name="stock", command=servers.GTHREAD)
+STOCK = replace(servers.with_steps(servers.BARE), name="stock")
 PROBE_EVERY = 0.05  # seconds
 ALL = "x0.5 x0.8 x1 x1.5 x3 x10 step burst"
 FRESH = "fresh"  # a burst for a pod that has just started

@@ -1,4 +1,4 @@
-"""The handlers that servers of the benchmarks run. Any Python with any server can import this.
+"""The handlers that servers of the benchmarks run. Any server whose Python has Flask can import it.
 
 steps: the path says what a request does. /c6+w94 computes for 6 ms, then waits for 94. c computes
 in Python, w waits, h holds the interpreter. Several with a comma take turns by weight:
@@ -8,13 +8,11 @@ in Python, w waits, h holds the interpreter. Several with a comma take turns by 
 import random
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication
-
-    from flask import Flask
+    from flask import Blueprint, Flask
 
 COUNT = 300_000
 
@@ -45,23 +43,48 @@ def hold(seconds: float) -> None:
 STEPS: dict[str, Callable[[float], Any]] = {"c": compute, "w": time.sleep, "h": hold}
 
 
-def steps(environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
+def take(steps: str = "") -> str:
     """Answer after all steps."""
-    routes = [route.rpartition(":") for route in environ["PATH_INFO"].strip("/").split(",")]
+    routes = [route.rpartition(":") for route in steps.split(",")]
     weights = [float(weight or 1) for weight, _, _ in routes]
     chosen = random.choices(routes, weights)[0][2]  # noqa: S311
     for step in filter(None, chosen.split("+")):
         STEPS[step[0]](float(step[1:]) / 1000)
-    start_response("200 OK", [("Content-Length", "3")])
-    return [b"ok\n"]
+    return "ok\n"
 
 
-def steps_without_gate() -> "WSGIApplication":
+def endpoints() -> "Blueprint":
+    """Return the routes, for any app of Flask."""
+    from flask import Blueprint
+
+    blueprint = Blueprint("steps", __name__)
+    blueprint.add_url_rule("/", view_func=take)
+    blueprint.add_url_rule("/<path:steps>", view_func=take)
+    return blueprint
+
+
+def bare_steps() -> "Flask":
+    """Return Flask with them, and nothing else."""
+    from flask import Flask
+
+    app = Flask(__name__)
+    app.register_blueprint(endpoints())
+    return app
+
+
+def steps() -> "Flask":
+    """Return hellopod with them in place of its own."""
+    import service
+
+    return service.create_app(endpoints=endpoints())
+
+
+def steps_without_gate() -> "Flask":
     """Return steps, with hellopod's gate held open: CONCURRENCY alone limits."""
     from service.computing.gate import ComputeGate
 
     ComputeGate.admits = lambda self, now, pressed: True  # type: ignore[method-assign]
-    return steps
+    return steps()
 
 
 def with_occupied() -> "Flask":

@@ -12,7 +12,6 @@ docs/beside-stock.png.
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,8 +28,7 @@ ROUNDS, TURN = 20, 0.5
 HANDLER, FACTOR = "/c6+w94", 3
 CURVES, CLOSED, OVERLOADED = 3, 3, 10  # rounds; seconds to find the capacity, and of overload
 FOR_SLASH = dict(zip(NAMES, (servers.HELLOPOD, servers.BARE, servers.TUTORIAL), strict=True))
-SYNC = replace(OURS, name="sync", command=servers.TUTORIAL.command)
-FOR_HANDLER = dict(zip(NAMES, (OURS, STOCK, SYNC), strict=True))
+FOR_HANDLER = dict(zip(NAMES, (OURS, STOCK, servers.with_steps(servers.TUTORIAL)), strict=True))
 
 
 def served(client: Callable[..., load.Answers], url: str, amount: float, seconds: float) -> float:

@@ -42,15 +42,6 @@ EXPORTER = Server(
     "exporter.app:app",
     metrics="{port}/metrics",
 )
-# These tell which part of the cost is the log.
-LOGGED = replace(
-    EXPORTER, name="with exporter, access log", command=f"{GTHREAD} --access-logfile -"
-)
-QUIET = replace(
-    HELLOPOD,
-    name="hellopod, no access log",
-    environ={**HELLOPOD.environ, "LOG_LEVEL": "warning"},
-)
 GRANIAN = Server(
     "bare Flask, granian",
     lambda: python_of("granian"),
@@ -61,6 +52,7 @@ GRANIAN = Server(
 ALL = (HELLOPOD, TUTORIAL, BARE, EXPORTER, GRANIAN)
 
 
-def with_steps(server: Server, app: str = "benchmarks.apps:steps") -> Server:
-    """Return the server with handlers of benchmarks.apps in place of its app."""
-    return replace(server, app=app, directory=ROOT)
+def with_steps(server: Server, app: str = "") -> Server:
+    """Return the server with the steps of benchmarks.apps in place of what its app has."""
+    own = "benchmarks.apps:steps()" if server is HELLOPOD else "benchmarks.apps:bare_steps()"
+    return replace(server, app=app or own, directory=ROOT)

@@ -19,7 +19,7 @@ from .processes import Running, Server, running
 CONNECTIONS = 16  # as many as hellopod has slots: each server as busy as it can be
 ROUNDS, SECONDS, WARM_UP = 3, 3, 1
 PATHS = {
-    "/": (*servers.ALL, servers.LOGGED, servers.QUIET),
+    "/": servers.ALL,
     "/api/identity": (servers.HELLOPOD, servers.BARE, servers.EXPORTER, servers.GRANIAN),
 }
 GOALS = {
