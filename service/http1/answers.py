@@ -53,13 +53,31 @@ def date() -> str:
     return date_of(int(time.time()))
 
 
+# Few differ: the loop's answers are refusals, errors, probes and scrapes.
+@lru_cache(maxsize=64)
+def head(status: int, length: int, content_type: str, close: bool) -> str:
+    """Return the lines that do not depend on the moment, nor on the request."""
+    return (
+        f"HTTP/1.1 {status} {REASONS[status]}\r\n"
+        f"Connection: {'close' if close else 'keep-alive'}\r\n"
+        f"Content-Type: {content_type}\r\n"
+        f"Content-Length: {length}\r\n"
+        f"{DEFAULT_LINES}"
+    )
+
+
+def json_line(value: Any) -> bytes:
+    """Return a value as JSON."""
+    return json.dumps(value).encode() + b"\n"
+
+
 @lru_cache(maxsize=32)
 def problem_details(status: int, detail: str) -> bytes:
     """Return problem details (RFC 9457) as JSON; without a detail, none."""
     problem = {"type": "about:blank", "title": REASONS[status], "status": status, "detail": detail}
     if not detail:
         del problem["detail"]
-    return json.dumps(problem).encode() + b"\n"
+    return json_line(problem)
 
 
 class Answered:
@@ -91,22 +109,13 @@ class Answers:
     ) -> bytes:
         """Return a whole response; `identity` is the request's id, if it is known already."""
         text = (
-            f"HTTP/1.1 {status} {REASONS[status]}\r\n"
+            f"{head(status, len(body), content_type, close)}"
             f"Date: {date()}\r\n"
-            f"Connection: {'close' if close else 'keep-alive'}\r\n"
-            f"Content-Type: {content_type}\r\n"
-            f"Content-Length: {len(body)}\r\n"
             f"X-Pod-Name: {self.pod}\r\n"
             f"X-Request-ID: {identity or request_id(request.fields, self.conceal)}\r\n"
-            f"{DEFAULT_LINES}"
             f"{headers}\r\n"
         ).encode("latin-1")
         return text if request.method == "HEAD" else text + body
-
-    def json(self, request: Request, status: int, value: Any, *, close: bool) -> bytes:
-        """Return JSON, for probes."""
-        body = json.dumps(value).encode() + b"\n"
-        return self.response(request, status, body, "application/json", close=close)
 
     def problem(
         self,

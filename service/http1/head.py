@@ -59,16 +59,17 @@ class Request:
     name are one, with commas. `length` is that of the body in bytes, None if it comes in chunks.
     """
 
+    # What most requests have, which costs them nothing.
+    path = query = ""
+    length: int | None = 0
+    keep_alive = expects_continue = False
+
     def __init__(self, head: str, method: str = "", target: str = "", minor: int = 1) -> None:
         self.head = head
         self.method = method
         self.target = target
         self.minor = minor  # of HTTP/1.x; all from 1 on are answered as 1.1 (RFC 9110 section 6.2)
-        self.path = self.query = ""
         self.fields: dict[str, str] = {}
-        self.length: int | None = 0
-        self.keep_alive = False
-        self.expects_continue = False
 
 
 NO_REQUEST = Request("")  # before a head is there

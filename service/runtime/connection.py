@@ -131,6 +131,8 @@ class Connection:
         A few: what comes after them is no request.
         """
         buffer = self.buffer
+        if not buffer:
+            return True
         while buffer.startswith(b"\r\n") and self.blank < MOST_BLANK:
             del buffer[:2]
             self.blank += 2
@@ -149,8 +151,9 @@ class Connection:
 
         Not if that is here already: it would go unanswered.
         """
-        if self.port.leaving() or time.monotonic() < self.expires:
-            return self.port.leaving()
+        leaving = self.port.leaving()
+        if leaving or time.monotonic() < self.expires:
+            return leaving
         if self.is_whole and not self.buffer:
             self.has_left()
         return not self.buffer

@@ -76,10 +76,12 @@ class EventLoop:
         """Wait for something to happen, for so many seconds at most, and deal with it."""
         exchange = self.exchange
         exchange.shaking = 0.0
-        self.take_back()  # for what clients sent meanwhile there will be no event: see on_event
+        if self._served or self._calls:
+            self.take_back()  # for what clients sent meanwhile there will be no event: see on_event
         sleep = min(most, max(0.0, self.expire_at - time.monotonic()))
         events = self.main.poller.select(0 if exchange.pipelined or self._calls else sleep)
-        self.take_back()  # the event may be about one of these
+        if self._served or self._calls:
+            self.take_back()  # the event may be about one of these
         for number in range(min(len(exchange.pipelined), EVENTS_AT_ONCE)):
             self._between(number)
             exchange.guard(exchange.advance, exchange.pipelined.popleft())

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+from service.http1.answers import json_line
 from service.http1.head import Request
 from service.runtime.client import Client
 from service.runtime.connection import Connection, Phase
@@ -17,7 +18,8 @@ log = logging.getLogger(__name__)
 
 MOST_SCRAPES = 8  # at once: one that hangs must not fill the port that the probes use
 
-Verdict = tuple[int, dict[str, Any]]
+Verdict = tuple[int, bytes]  # status, and why as JSON
+ALIVE, READY = json_line({"status": "ok"}), json_line({"status": "ready"})
 
 
 class Health:
@@ -43,8 +45,9 @@ class Health:
         now = time.monotonic()
         for client in self.clients():
             if client.parked_at is None and now - client.progress > self.handler_timeout:
-                return 503, {"status": "stuck", "seconds": round(now - client.progress)}
-        return 200, {"status": "ok"}
+                seconds = round(now - client.progress)
+                return 503, json_line({"status": "stuck", "seconds": seconds})
+        return 200, ALIVE
 
     def forgive(self, seconds: float) -> None:
         """Have time not count in which the whole process stood still."""
@@ -54,7 +57,7 @@ class Health:
     def ready(self) -> Verdict:
         """503 while the pod is not for new clients, with the reason."""
         reason = self.not_ready()
-        return (503, reason) if reason else (200, {"status": "ready"})
+        return (503, json_line(reason)) if reason else (200, READY)
 
     def is_probe(self, request: Request) -> bool:
         """Whether a request to the service's port is a probe; everything else is for the app."""
@@ -111,7 +114,9 @@ class Management:
         request = connection.request
         keep = request.length is not None and connection.is_whole and connection.is_reusable()
         verdict = self.health.probes[request.path]()
-        answer = self.exchange.answers.json(request, *verdict, close=not keep)
+        answer = self.exchange.answers.response(
+            request, *verdict, "application/json", close=not keep
+        )
         self.exchange.answer(connection, answer, keep)
 
     def _serve_scrapes(self) -> None:

@@ -4,6 +4,8 @@ import os
 import socket
 import time
 from contextlib import ExitStack
+from selectors import EVENT_READ
+from types import SimpleNamespace
 
 import pytest
 
@@ -128,6 +130,7 @@ def test_what_threads_are_done_with_is_taken_back_before_and_after_the_sleep(loo
     loop.take_back = lambda: taken.append(time.monotonic())
     began = time.monotonic()
     loop.expire_at = began + 0.3
+    loop.give_back(SimpleNamespace(keep=True, watched=EVENT_READ, buffer=b""))
 
     loop.turn(1)
 
