@@ -5,77 +5,84 @@ does, and each pod asks it every few seconds, however often it is probed.
 """
 
 import logging
-import time
 from collections.abc import Callable
 
 from flask import Flask
 from prometheus_client import CollectorRegistry, Gauge
 
 from service import background
+from service.checks import Check, Unanswered
 
 log = logging.getLogger(__name__)
 
 EVERY = 5.0  # seconds between two checks: as often as the readiness probe asks
-FRESH = 3  # checks that may be late, or hang, before what the last one found is worth nothing
+TIMEOUT = 5.0  # seconds of a check: REQUEST_TIMEOUT's default, after which it helps no request
 
 
 class Dependencies:
-    """Which of them work, and until when that is believed; one of these an app.
+    """Which of them work; one of these an app.
 
-    `works` is called with the name of one whenever its check has passed.
+    `works` is called with the name of one whenever its check has passed. It returns whether the
+    log says so without this.
     """
 
-    def __init__(self, registry: CollectorRegistry, works: Callable[[str], None]) -> None:
-        self._good_until: dict[str, float] = {}
+    def __init__(self, registry: CollectorRegistry, works: Callable[[str], bool]) -> None:
+        self._up: dict[str, bool] = {}  # by name: whether the last check passed
         self._watched: set[str] = set()  # those that readiness does not ask for
         self._works = works
-        self._up = Gauge(
+        self._gauge = Gauge(
             "hellopod_dependency_up",
-            "Whether the last check of a dependency passed, and not long ago",
+            "Whether the last check of a dependency passed",
             ["dependency"],
             registry=registry,
         )
 
     def missing(self) -> list[str]:
         """Return the names of those that do not work as far as is known, and readiness needs."""
-        needed = (name for name in list(self._good_until) if name not in self._watched)
-        return [name for name in needed if not self.is_up(name)]
+        return [name for name, up in list(self._up.items()) if not up and name not in self._watched]
 
     def is_up(self, name: str) -> bool:
-        """Tell whether one works, as far as is known."""
-        return time.monotonic() <= self._good_until[name]
+        """Tell whether the last check of one passed."""
+        return self._up[name]
 
     def require(
-        self, name: str, check: Callable[[], object], every: float = EVERY, ready: bool = True
+        self,
+        name: str,
+        check: Callable[[], object],
+        every: float = EVERY,
+        ready: bool = True,
+        timeout: float = TIMEOUT,
     ) -> None:
-        """Be unready until `check` returns, and while it raises; it is called in its own thread.
+        """Be unready until `check` returns, and while it raises or takes longer than `timeout`.
 
-        With `ready=False` the check counts in log and metrics alone. That is right for what all
-        pods share: without it no other pod is better. Raises ValueError for a name that is taken.
+        It is called in threads of its own, `every` so many seconds. With `ready=False` it counts in
+        log and metrics alone. That is right for what all pods share: without it no other pod is
+        better. Raises ValueError for a name that is taken, or a timeout of 0 s or less.
         """
-        if name in self._good_until:
+        if name in self._up:
             raise ValueError(f"{name!r} is a dependency already")
+        checking = Check(name, check, timeout)
         if not ready:
             self._watched.add(name)
-        self._good_until[name] = 0.0
-        self._up.labels(name).set_function(lambda: self.is_up(name))
+        self._up[name] = False
+        self._gauge.labels(name).set_function(lambda: self.is_up(name))
         fails = "not ready: %s: %s" if ready else "%s does not work: %s"
-        found = None  # by the last check
+        found = ""  # by the last check
 
         def look() -> None:
             nonlocal found
             before = found
             try:
-                check()
-            except Exception as problem:
-                self._good_until[name], found = 0.0, False
-                if found is not before:
+                checking.run()
+            except BaseException as problem:  # SystemExit too, which would end this thread unseen
+                self._up[name] = False
+                found = "hangs" if isinstance(problem, Unanswered) else "fails"
+                if found != before:
                     log.warning(fails, name, problem)
             else:
-                self._good_until[name], found = time.monotonic() + FRESH * every, True
-                if found is not before:
+                self._up[name], found = True, "works"
+                if not self._works(name) and found != before:
                     log.info("%s works", name)
-                self._works(name)
 
         background.every(every, look, name)
 

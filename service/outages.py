@@ -32,7 +32,7 @@ class Outage:
         self._failures = 0  # of this outage
         self._latest = 0.0  # when the last one was
 
-    def failed(self, problem: Exception) -> None:
+    def failed(self, failure: BaseException) -> None:
         """Log the first failure of an outage, without traceback: the cause is not in this code."""
         with self._lock:
             now = self._clock()
@@ -40,18 +40,22 @@ class Outage:
             self._failures = 1 if begins else self._failures + 1
             self._latest = now
         if begins:
-            log.error("%s fails: %s: %s", self.name, type(problem).__name__, first_line(problem))
+            log.error("%s fails: %s: %s", self.name, type(failure).__name__, first_line(failure))
 
-    def worked(self) -> None:
-        """Log the end of an outage, unless there was a failure a moment ago."""
+    def worked(self) -> bool:
+        """Log the end of an outage, unless there was a failure a moment ago.
+
+        Returns whether there is or was one, of which the log says the end then or later.
+        """
         if not self._failures:
-            return
+            return False
         with self._lock:
             if self._clock() < self._latest + QUIET:
-                return
+                return True
             failures, self._failures = self._failures, 0
         if failures:
             log.info("%s works again, after %d failures", self.name, failures)
+        return True
 
 
 class Outages:
@@ -106,19 +110,19 @@ class Outages:
         if exception in self._app.error_handler_spec[None][None]:
             raise ValueError(f"{name!r} cannot have {exception.__name__}: it has a handler already")
 
-    def works(self, name: str) -> None:
+    def works(self, name: str) -> bool:
         """Note that a dependency does what it should, which ends its outage after QUIET seconds.
 
-        A check that Dependencies knows by the same name says so by itself. A name that was not
-        registered is none of this one's business.
+        A check that Dependencies knows by the same name calls this by itself. Returns whether there
+        is or was an outage, whose end the log says; there is none of an unknown name.
         """
-        if outage := self._outages.get(name):
-            outage.worked()
+        outage = self._outages.get(name)
+        return outage is not None and outage.worked()
 
 
-def first_line(problem: Exception) -> str:
+def first_line(failure: BaseException) -> str:
     """Return what an exception says; SQL and its parameters, which hold data, come below that."""
-    return str(problem).partition("\n")[0][:LONGEST]
+    return str(failure).partition("\n")[0][:LONGEST]
 
 
 def init_app(app: Flask) -> None:

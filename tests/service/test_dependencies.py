@@ -3,12 +3,17 @@
 tests/repository/test_guide.py asks under gunicorn.
 """
 
+import socket
+import sys
 import threading
+import time
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from service.checks import MOST
 from service.dependencies import Dependencies
 from tests.runtime.raw import eventually
 
@@ -26,6 +31,12 @@ class Database:
             self.let_go.wait(30)
         if not self.works:
             raise ConnectionError("no route")
+
+    def recover(self, dependencies):
+        """Work again, and have it logged: later that would be in another test."""
+        self.works, self.hangs = True, False
+        self.let_go.set()
+        eventually(lambda: dependencies.is_up("database"))
 
 
 @pytest.fixture
@@ -61,12 +72,112 @@ def test_not_ready_before_the_first_check_is_done(dependencies, database):
     assert dependencies.missing() == ["database"]
 
 
-def test_a_check_that_hangs_is_one_that_fails(dependencies, database):
-    dependencies.require("database", database.ping, every=0.05)
+@pytest.fixture
+def silent():
+    """Connections of a server that takes questions and never answers, and its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def threads(name):
+    """Return those that are left of the runs of a check, beside the one that starts them."""
+    return sum(each.name == name for each in threading.enumerate()) - 1
+
+
+def test_a_check_without_an_answer_fails_in_time_and_holds_nothing(
+    client, dependencies, silent, database, caplog
+):
+    answers = False
+    asked = []
+
+    def ask():
+        if answers:
+            return
+        with closing(socket.create_connection(silent.getsockname())) as sock:
+            asked.append(sock)
+            sock.recv(1)
+
+    dependencies.require("silent", ask, every=0.01, timeout=0.05)
+    dependencies.require("database", database.ping, every=0.01)
+
+    eventually(lambda: dependencies.missing() == ["silent"] and "silent" in caplog.text)
+    assert client.get("/readyz").status_code == 503
+    eventually(lambda: len(asked) == MOST)
+    database.works = False
+    eventually(lambda: dependencies.missing() == ["silent", "database"])
+    database.works = True
+    eventually(lambda: dependencies.missing() == ["silent"])
+    enough = time.monotonic() + 0.5  # ten times its limit: some more would have begun
+    eventually(lambda: time.monotonic() > enough)
+    assert threads("silent") == len(asked) == MOST
+    said = [each.getMessage() for each in caplog.records if "silent" in each.getMessage()]
+    assert said == ["not ready: silent: the check did not return within 0.05 s"]
+
+    answers = True
+    silent.accept()[0].close()  # the first comes back
+    eventually(lambda: dependencies.missing() == [])
+    eventually(lambda: threads("silent") == MOST - 1)
+    silent.accept()[0].close()
+    eventually(lambda: threads("silent") == 0)
+
+
+def test_a_run_that_never_returns_does_not_keep_the_pod_unready(dependencies):
+    gone = threading.Event()
+    runs = []
+
+    def check():
+        runs.append(None)
+        if len(runs) == 1:
+            gone.wait(30)
+
+    dependencies.require("database", check, every=0.01, timeout=0.05)
+
+    eventually(lambda: dependencies.missing() == [])
+    gone.set()
+
+
+def test_an_answer_that_comes_too_late_counts_no_more(dependencies, database, caplog):
+    database.hangs = True
+    dependencies.require("late", database.ping, every=30, timeout=0.01)
+    eventually(lambda: "did not return" in caplog.text)
+
+    database.let_go.set()
+    eventually(lambda: threads("late") == 0)
+    assert dependencies.missing() == ["late"]
+
+
+def test_a_check_that_exits_is_one_that_fails(dependencies):
+    leaves = False
+
+    def check():
+        if leaves:
+            sys.exit("no")
+
+    dependencies.require("database", check, every=0.01)
     eventually(lambda: dependencies.missing() == [])
 
-    database.hangs = True
+    leaves = True
     eventually(lambda: dependencies.missing() == ["database"])
+    leaves = False
+    eventually(lambda: dependencies.missing() == [])
+
+
+def test_a_failure_that_becomes_a_silence_is_logged(dependencies, database, caplog):
+    database.works = False
+    dependencies.require("database", database.ping, every=0.01, timeout=0.05)
+    eventually(lambda: len(caplog.records) == 1)
+
+    database.hangs = True
+    eventually(lambda: len(caplog.records) == 2)
+    assert "did not return within" in caplog.text
+    database.recover(dependencies)
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+def test_a_timeout_is_above_zero(dependencies, database, timeout):
+    with pytest.raises(ValueError, match="'database' needs a timeout above 0 s"):
+        dependencies.require("database", database.ping, timeout=timeout)
+    assert dependencies.missing() == []
 
 
 def test_each_is_asked_in_a_thread_of_its_own(dependencies, database):
@@ -76,7 +187,7 @@ def test_each_is_asked_in_a_thread_of_its_own(dependencies, database):
 
     eventually(lambda: dependencies.missing() == ["slow"])
     slow.let_go.set()
-    eventually(lambda: dependencies.missing() == [])  # or its thread logs in the next test
+    eventually(lambda: dependencies.missing() == [])  # or it is logged in the next test
 
 
 def test_only_changes_are_logged(dependencies, database, caplog):
@@ -109,11 +220,12 @@ def test_one_that_is_watched_leaves_the_pod_ready(client, dependencies, database
 
 
 def test_one_that_hangs_is_not_up(client, dependencies, database):
-    dependencies.require("database", database.ping, every=0.05, ready=False)
+    dependencies.require("database", database.ping, every=0.01, ready=False, timeout=0.05)
     eventually(lambda: up(client, "database") == "1.0")
 
     database.hangs = True
     eventually(lambda: up(client, "database") == "0.0")
+    database.recover(dependencies)
 
 
 def test_a_name_is_taken_once(dependencies, database):
@@ -123,9 +235,14 @@ def test_a_name_is_taken_once(dependencies, database):
         dependencies.require("database", database.ping, ready=False)
 
 
-def test_a_check_that_passes_ends_an_outage_of_that_name(database):
+@pytest.mark.parametrize("said", [True, False])
+def test_a_check_that_passes_ends_an_outage_of_that_name(database, caplog, said):
+    """Of which one line is enough."""
+    caplog.set_level("INFO", logger="service.dependencies")
     ended = []
-    dependencies = Dependencies(CollectorRegistry(), ended.append)
-    dependencies.require("database", database.ping, every=0.01)
+    dependencies = Dependencies(CollectorRegistry(), lambda name: ended.append(name) or said)
+    dependencies.require("store", database.ping, every=0.01)
 
-    eventually(lambda: set(ended) == {"database"})
+    eventually(lambda: ended[:2] == ["store"] * 2)
+    lines = [each for each in caplog.records if each.getMessage() == "store works"]
+    assert len(lines) == (0 if said else 1)
