@@ -39,11 +39,11 @@ def create_app(config: "Config | None" = None, endpoints: "Blueprint | None" = N
     app.extensions["config"] = config
     app.json.sort_keys = False  # type: ignore[attr-defined]  # as written, which is how one reads it
 
-    middleware.init_app(app)
     metrics.init_app(app)
+    outages.init_app(app)  # innermost: its answers too get what every response gets
+    middleware.init_app(app)
     identity.init_app(app)
     errors.init_app(app)
-    outages.init_app(app)
     dependencies.init_app(app)
     upstream.init_app(app)
     app.register_blueprint(about.bp)

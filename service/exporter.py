@@ -134,8 +134,11 @@ class Counting:
         return counted
 
     def teardown(self, error: BaseException | None = None) -> None:
-        """Count an exception, which ends the request where there is no response."""
-        if error:
+        """Count an exception, which ends the request where there is no response.
+
+        Flask asks the app whether to hand it over, but for that of a stream with context.
+        """
+        if error and not current_app.should_ignore_error(error):
             bound_method(current_request())
             self.hooks["teardown"](error)
 

@@ -24,7 +24,7 @@ OURS = {"x-pod-name", "x-request-id"}
 
 
 def init_app(app: Flask) -> None:
-    """Wrap the app; call this first: hooks run in order, and what wraps it later is outside."""
+    """Wrap the app; call this early: hooks run in order, and what wraps it later is outside."""
     app.before_request(note_route)
     config = app.extensions["config"]
     app.wsgi_app = Middleware(app.wsgi_app, config.pod_name, config.conceal)  # type: ignore[assignment]

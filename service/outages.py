@@ -1,12 +1,8 @@
-"""What a dependency's failure looks like to clients, in the log and in the metrics.
+"""The dependencies of which a failure is answered with 503, and counted."""
 
-An outage is a line when it begins and one when it is over, and 503 for each request it fails.
-"""
-
-import logging
-import threading
 import time
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from flask import Flask
 from prometheus_client import CollectorRegistry, Counter
@@ -14,57 +10,32 @@ from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from werkzeug.wrappers import Response
 
 from service.errors import problem
+from service.outage_log import Outage
+from service.request import current_request
+from service.uncaught import Uncaught
 
-log = logging.getLogger(__name__)
-
-QUIET = 5.0  # seconds without a failure, before a success ends an outage: as Dependencies checks
-FORGOTTEN = 60.0  # seconds without a failure, after which the next one is a new outage
-LONGEST = 300  # characters of an exception's message that are logged
+DEEPEST = 10  # causes of causes that are looked at; they may go round in a circle
 
 
-class Outage:
-    """Whether one dependency fails, for the log."""
+class Dependency(NamedTuple):
+    """One that has exceptions of its own."""
 
-    def __init__(self, name: str, clock: Callable[[], float]) -> None:
-        self.name = name
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._failures = 0  # of this outage
-        self._latest = 0.0  # when the last one was
-
-    def failed(self, failure: BaseException) -> None:
-        """Log the first failure of an outage, without traceback: the cause is not in this code."""
-        with self._lock:
-            now = self._clock()
-            begins = not self._failures or now > self._latest + FORGOTTEN
-            self._failures = 1 if begins else self._failures + 1
-            self._latest = now
-        if begins:
-            log.error("%s fails: %s: %s", self.name, type(failure).__name__, first_line(failure))
-
-    def worked(self) -> bool:
-        """Log the end of an outage, unless there was a failure a moment ago.
-
-        Returns whether there is or was one, of which the log says the end then or later.
-        """
-        if not self._failures:
-            return False
-        with self._lock:
-            if self._clock() < self._latest + QUIET:
-                return True
-            failures, self._failures = self._failures, 0
-        if failures:
-            log.info("%s works again, after %d failures", self.name, failures)
-        return True
+    outage: Outage
+    failures: Counter
+    retry_after: int
 
 
 class Outages:
     """The dependencies whose exceptions are answered with 503; one of these an app."""
 
     def __init__(self, app: Flask, clock: Callable[[], float] = time.monotonic) -> None:
-        self._app = app
         self._clock = clock
         self._outages: dict[str, Outage] = {}
+        self._dependencies: dict[type[BaseException], Dependency] = {}  # by class of an exception
+        self._handlers = app.error_handler_spec[None][None]
+        self._handle: Callable[..., None] = app.register_error_handler
+        app.register_error_handler = self._register_handler  # type: ignore[assignment, method-assign]
+        Uncaught(app, self)
         registry: CollectorRegistry = app.extensions["metrics_registry"]
         self._failures = Counter(
             "hellopod_dependency_failures",
@@ -74,11 +45,11 @@ class Outages:
         )
 
     def register(self, name: str, *exceptions: type[Exception], retry_after: int = 5) -> None:
-        """Answer 503 where one of these exceptions leaves a handler; Retry-After is in seconds.
+        """Answer 503 where one of these exceptions leaves a request; Retry-After is in seconds.
 
         A handler for a class below one of these comes first, as do those of a blueprint. Call this
         while the app is built. Raises ValueError for what would hide a mistake in the code, or has
-        a handler already.
+        a handler already; a handler for one of these raises it later.
         """
         if name in self._outages:
             raise ValueError(f"{name!r} is registered already")
@@ -89,26 +60,69 @@ class Outages:
         for each in exceptions:
             self._check(name, each)
         outage = self._outages[name] = Outage(name, self._clock)
-        count = self._failures.labels(name)
-
-        def answer(error: Exception) -> Response:
-            count.inc()
-            outage.failed(error)
-            # Nothing of the exception's text, which may name hosts, users and statements.
-            return problem(
-                ServiceUnavailable(f"The {name} does not answer.", retry_after=retry_after)
-            )
-
+        dependency = Dependency(outage, self._failures.labels(name), retry_after)
         for each in exceptions:
-            self._app.register_error_handler(each, answer)
+            self._handle(each, lambda error: self.answer(error, current_request().environ))
+            self._dependencies[each] = dependency
 
     def _check(self, name: str, exception: type[Exception]) -> None:
         if exception in (Exception, BaseException):
             raise ValueError(f"{name!r} cannot have {exception.__name__}: every mistake is one")
         if issubclass(exception, HTTPException):
             raise ValueError(f"{name!r} cannot have {exception.__name__}: it is an answer already")
-        if exception in self._app.error_handler_spec[None][None]:
+        if exception in self._handlers:
             raise ValueError(f"{name!r} cannot have {exception.__name__}: it has a handler already")
+
+    def _register_handler(self, kind: Any, handler: Callable[..., Any]) -> None:
+        """Register a handler of the app; one for the same class would win without a word."""
+        if dependency := self._dependencies.get(kind):
+            name = dependency.outage.name
+            raise ValueError(f"{kind.__name__} has a handler already: that of {name!r}")
+        self._handle(kind, handler)
+
+    def are_known(self) -> bool:
+        """Return whether any exception is registered."""
+        return bool(self._dependencies)
+
+    def is_known(self, error: BaseException) -> bool:
+        """Return whether an exception is, or was raised from, one that is registered."""
+        return self._found(error) is not None
+
+    def answer(self, error: BaseException, environ: dict[str, Any]) -> Response | None:
+        """Return the answer to an exception; None for one that is none of a dependency.
+
+        Log and metric count it, once a request.
+        """
+        found = self._found(error)
+        if found is None:
+            return None
+        (outage, failures, retry_after), failure = found
+        failed = environ.setdefault("hellopod.failed_dependencies", set())
+        if outage not in failed:
+            failed.add(outage)
+            failures.inc()
+            outage.failed(failure)
+        # Nothing of the exception's text, which may name hosts, users and statements.
+        detail = f"The {outage.name} does not answer."
+        return problem(ServiceUnavailable(detail, retry_after=retry_after))
+
+    def _found(self, error: BaseException | None) -> tuple[Dependency, BaseException] | None:
+        """Find the failure in an exception: itself, its cause, or all of a group.
+
+        A cause is what `raise ... from` names: what is raised while another is handled without
+        that, may be a mistake of its own. So may be one of a group.
+        """
+        for _ in range(DEEPEST):
+            if error is None:
+                return None
+            for kind in type(error).__mro__:
+                if dependency := self._dependencies.get(kind):
+                    return dependency, error
+            if isinstance(error, BaseExceptionGroup):
+                found = [self._found(each) for each in error.exceptions]
+                return found[0] if all(found) else None
+            error = error.__cause__
+        return None
 
     def works(self, name: str) -> bool:
         """Note that a dependency does what it should, which ends its outage after QUIET seconds.
@@ -118,11 +132,6 @@ class Outages:
         """
         outage = self._outages.get(name)
         return outage is not None and outage.worked()
-
-
-def first_line(failure: BaseException) -> str:
-    """Return what an exception says; SQL and its parameters, which hold data, come below that."""
-    return str(failure).partition("\n")[0][:LONGEST]
 
 
 def init_app(app: Flask) -> None:

@@ -4,7 +4,7 @@ import os
 import socket
 from contextlib import closing
 
-from flask import Response
+from flask import Response, request
 
 from service import create_app
 
@@ -31,6 +31,43 @@ def stream():
         yield ask()
 
     return Response(parts())
+
+
+@app.get("/wrapped")
+def wrapped():
+    try:
+        return ask()
+    except OSError as error:
+        raise LookupError("no order") from error
+
+
+@app.get("/after")
+@app.get("/teardown")
+def succeed():
+    return "ok"
+
+
+@app.after_request
+def note(response):
+    if request.path == "/after":
+        ask()
+    return response
+
+
+@app.teardown_request
+def commit(_error):
+    if request.path == "/teardown":
+        ask()
+
+
+@app.get("/first-part")
+def first_part():
+    return Response(ask() for _ in "a")
+
+
+@app.get("/async")
+async def asynchronous():
+    return ask()
 
 
 @app.get("/mistake")

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.outages import QUIET
+from service.outage_log import QUIET
 from tests.process.logged import free_port
 from tests.runtime.gunicorn_process import OURS, Gunicorn
 from tests.runtime.raw import connect, eventually, get, is_problem, metric, read_all
@@ -60,12 +60,28 @@ def test_an_outage_is_two_lines_and_each_request_a_503(server, database):
     ]
 
 
-def test_what_cannot_be_answered_keeps_its_traceback(server):
+@pytest.mark.parametrize("path", ["/wrapped", "/after", "/teardown", "/first-part", "/async"])
+def test_wherever_it_is_raised(server, path):
+    status, headers, body = get(server.port, path)
+
+    assert is_problem(status, headers, body) and (status, headers["retry-after"]) == (503, "5")
+    assert headers["x-pod-name"]
+    assert get(server.port, "/mistake")[0] == 500
+    server.wait_for("Traceback.*KeyError")
+    assert [line for line in lines(server) if line[0] == "ERROR"] == [
+        ("ERROR", "database fails", False),
+        ("ERROR", "Exception on /mistake [GET]", True),
+    ]
+
+
+def test_a_stream_that_has_begun_is_cut(server):
     with connect(server.port) as sock:
         sock.sendall(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
         streamed = read_all(sock)
     assert streamed.startswith(b"HTTP/1.1 200") and not streamed.endswith(b"0\r\n\r\n")
-    server.wait_for("ConnectionRefusedError.*Traceback|Traceback.*ConnectionRefusedError")
-
-    assert get(server.port, "/mistake")[0] == 500
-    server.wait_for("Traceback.*KeyError")
+    name = 'hellopod_dependency_failures_total{dependency="database"}'
+    assert metric(server.management, name) == 1
+    server.wait_for('"path": ?"/stream"')
+    assert [line for line in lines(server) if line[0] == "ERROR"] == [
+        ("ERROR", "database fails", False)
+    ]

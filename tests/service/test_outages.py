@@ -7,7 +7,8 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 from werkzeug.exceptions import NotFound
 
-from service.outages import FORGOTTEN, QUIET, Outages
+from service.outage_log import FORGOTTEN, QUIET
+from service.outages import Outages
 
 
 class DatabaseError(Exception):
