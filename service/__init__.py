@@ -26,12 +26,13 @@ def create_app(config: "Config | None" = None, endpoints: "Blueprint | None" = N
         identity,
         metrics,
         middleware,
+        otel_settings,
         outages,
         proxy,
         upstream,
     )
     from service.application import Application
-    from service.config import Config, SettingError
+    from service.config import Config
 
     config = config or Config.from_env(os.environ)
     app = Application(__name__, static_folder=None)
@@ -56,11 +57,9 @@ def create_app(config: "Config | None" = None, endpoints: "Blueprint | None" = N
     health.init_app(app)
     chaos.init_app(app)
     if config.otel_exporter_otlp_endpoint:
-        try:
-            from service import tracing  # not above: the packages it needs are an extra
+        otel_settings.check(os.environ)  # not after: some are read while the SDK is imported
+        from service import tracing  # not above: the packages it needs are an extra
 
-            tracing.init_app(app)
-        except ValueError as error:  # the SDK reads its own variables, some while it is imported
-            raise SettingError(f"a variable of OpenTelemetry is not allowed: {error}") from error
+        tracing.init_app(app)
     proxy.init_app(app)  # outermost: spans too are the client's
     return app

@@ -169,7 +169,7 @@ class Config:
                 elif given := environ.get(name, ""):
                     values[setting.name] = parse(given)
             except Invalid as allowed:
-                shown = _shown(name, given)
+                shown = presentable(name, given)
                 raise SettingError(f"{name}={shown} is not allowed: {allowed}") from None
         config = cls(**values)
         object.__setattr__(config, "from_files", frozenset(from_files))
@@ -184,7 +184,7 @@ class Config:
             )
         if bool(self.tls_cert_file) != bool(self.tls_key_file):
             given, missing = ("TLS_CERT_FILE", "TLS_KEY_FILE")[:: 1 if self.tls_cert_file else -1]
-            shown = _shown(given, self.tls_cert_file or self.tls_key_file)
+            shown = presentable(given, self.tls_cert_file or self.tls_key_file)
             raise SettingError(f"{given}={shown} is not allowed: {missing} must be set too")
         if self.handler_timeout <= self.graceful_timeout:
             raise SettingError(
@@ -201,8 +201,8 @@ class Config:
         for url in filter(None, self.upstreams.split(",")):
             if is_itself(url, self):
                 raise SettingError(
-                    f"UPSTREAMS={_shown('UPSTREAMS', url)} is not allowed: that is this service "
-                    "itself, which would wait for its own slots"
+                    f"UPSTREAMS={presentable('UPSTREAMS', url)} is not allowed: that is this "
+                    "service itself, which would wait for its own slots"
                 )
 
     def __repr__(self) -> str:
@@ -270,7 +270,8 @@ def _of_file(path: str, parse: Callable[[str], Any], name: str, environ: Mapping
         raise SettingError(f"{name}_FILE={shown} is not allowed: {reason}") from None
 
 
-def _shown(name: str, text: str) -> str:
+def presentable(name: str, text: str) -> str:
+    """Return a value for an error message, shortened, or starred if it may be a secret."""
     # A URL may hold a password, and what should be the name of a file may be what is in it.
     if is_secret(name) or "@" in text or "PRIVATE KEY" in text:
         return "'***'"

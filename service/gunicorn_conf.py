@@ -19,12 +19,14 @@ streams.install()  # before anything can have something to say
 # nothing that such a thread can hold.
 warnings.filterwarnings("ignore", ".* use of fork", DeprecationWarning, r"gunicorn\.arbiter")
 
-from service import environment  # noqa: E402
+from service import environment, otel_settings  # noqa: E402
 from service.config import Config, SettingError  # noqa: E402
 
 try:
     environment.check(os.environ)  # before anything that reads it is imported
     settings = Config.from_env(os.environ)
+    if settings.otel_exporter_otlp_endpoint:
+        otel_settings.check(os.environ)
 except SettingError as error:
     drain.refuse_start(error)
 
