@@ -97,7 +97,7 @@ class JsonLines(BaseJsonFormatter):
 class TextLines(Formatter):
     """One readable line a record; the settings, which JSON holds in a field, behind the message.
 
-    `conceal` as above.
+    `conceal` stars what must not be logged, wherever it stands.
     """
 
     def __init__(self, *args: Any, conceal: Callable[[str], str] = str, **options: Any) -> None:

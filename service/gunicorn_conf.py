@@ -192,7 +192,7 @@ def child_exit(server: Any, _worker: Any) -> None:
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
-    """Send the spans that are left, in the worker; in the master, which also gets here, is no app.
+    """Send the spans that are left, in the worker. The master gets here too, but has no app.
 
     Not at the interpreter's exit: that waits for the threads of requests that hang.
     """

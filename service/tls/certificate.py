@@ -131,7 +131,7 @@ def read(setting: str, file: str) -> str:
 
 
 def refuse_to_ask() -> str:
-    """Have OpenSSL fail, who would ask for a password on the terminal and wait."""
+    """Have OpenSSL fail. Otherwise it asks for a password on the terminal, and waits."""
     raise Encrypted
 
 

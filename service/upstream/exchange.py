@@ -58,7 +58,8 @@ class Exchange:
     def forget(self) -> None:
         """Keep none of the connections: the upstream has closed one without a word.
 
-        They close when nobody uses the old pool any more; to close it would fail who is about to.
+        They close when nobody uses the old pool any more. Closing it now would fail a call that is
+        about to.
         """
         self._kept = self._new_pool()
 

@@ -3,9 +3,20 @@
 import socket
 import struct
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+
+@contextmanager
+def full_backlog():
+    """Give the port of a full backlog: the kernel drops what comes, as a firewall does."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as stack:
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
 
 
 class HostileUpstream:

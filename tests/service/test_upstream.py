@@ -16,7 +16,7 @@ from service.upstream.retries import LONGEST_RETRY_AFTER, RetryBudget, retry_aft
 from service.upstream.sockets import ATTEMPT, Attempt, connect
 from tests.runtime.certificates import AUTHORITY, issue
 from tests.runtime.raw import eventually
-from tests.service.hostile_upstream import OK, HostileUpstream, header, reset, saying
+from tests.service.hostile_upstream import OK, HostileUpstream, full_backlog, header, reset, saying
 from tests.service.sample import create_app
 
 SOON = 3.0  # seconds: many times what an answer takes whose budget is BUDGET
@@ -211,18 +211,8 @@ def test_no_such_name():
 
 @pytest.fixture
 def full():
-    """Give the port of a full backlog: the kernel drops what does not fit, as a firewall does."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
-        port = server.getsockname()[1]
-        fillers = []
-        for _ in range(4):
-            filler = socket.socket()
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
-            fillers.append(filler)
+    with full_backlog() as port:
         yield port
-        for filler in fillers:
-            filler.close()
 
 
 def test_nobody_accepts(full):

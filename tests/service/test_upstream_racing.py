@@ -3,11 +3,12 @@
 import errno
 import socket
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import pytest
 
 from service.upstream.racing import DELAY, LEAST, race
+from tests.service.hostile_upstream import full_backlog
 
 
 def address(port):
@@ -16,13 +17,8 @@ def address(port):
 
 @contextmanager
 def full():
-    """Give the address of a full backlog: the kernel drops what comes, as a firewall does."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as stack:
-        for _ in range(4):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(server.getsockname())
-        yield address(server.getsockname()[1])
+    with full_backlog() as port:
+        yield address(port)
 
 
 @contextmanager
