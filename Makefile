@@ -16,7 +16,7 @@ SBOM ?= sbom.cdx.json
 SEED ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test test-all fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune bench bench-overload soak lock lock-upgrade rename clean
+.PHONY: help run dev test test-all fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune lock lock-upgrade clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -33,6 +33,10 @@ dev: $(VENV)/reload ## The same, started anew at each file of service/ that is s
 QUICK := tests/service tests/runtime tests/http1 tests/manifests tests/process/test_gunicorn_conf.py
 # CI sets this variable. There the time is a promise, and later runs would miss it little by little.
 LIMIT := $(if $(CI),timeout 180)
+SLOW := tests/process tests/fuzz tests/browser tests/commands tests/documents
+# begin: leaves with make rename
+SLOW += tests/repository benchmarks/tests
+# end: leaves with make rename
 # Processes of tests wait more than they compute; two tests at once may share a core.
 PARALLEL := --numprocesses auto --dist worksteal
 # One more than cores for those that time hardly matters to.
@@ -46,8 +50,8 @@ test-all: NONE_HERE = $(if $(PYTEST),|| test $$? -eq 5)
 
 # What takes real time is last and alone, so that only the machine can disturb it.
 test-all: test ## Run every test that needs no cluster: real processes, load, fuzzing, browser, documents
-	$(VENV)/bin/pytest $(PARALLEL) tests/process tests/fuzz tests/browser tests/repository \
-		benchmarks/tests --ignore tests/process/test_gunicorn_conf.py $(PYTEST) $(NONE_HERE)
+	$(VENV)/bin/pytest $(PARALLEL) $(SLOW) --ignore tests/process/test_gunicorn_conf.py \
+		$(PYTEST) $(NONE_HERE)
 	$(VENV)/bin/pytest tests/timing $(PYTEST) $(NONE_HERE)
 
 fuzz: $(VENV)/dev ## Fuzz for long: routes, bytes, settings (make test-all does so for a minute)
@@ -124,15 +128,6 @@ audit: $(VENV)/dev ## Look all locks up among the known vulnerabilities (needs t
 tune: $(VENV)/dev ## Find a pod's capacity and CONCURRENCY: make tune URL=/path
 	$(VENV)/bin/python -m local.tune $(URL)
 
-bench: $(VENV)/dev ## Compare with what a user would pick instead (15 minutes; Docker, kind and kubectl for their rows)
-	$(VENV)/bin/python -m benchmarks.bench
-
-soak: $(VENV)/dev ## A million requests, then half an hour of rollouts under load on kind
-	$(VENV)/bin/python -m benchmarks.soak
-
-bench-overload: $(VENV)/bench ## Compare goodput at up to ten times the capacity (35 minutes)
-	$(VENV)/bin/python -m benchmarks.overload $(BENCH)
-
 lock-upgrade: UPGRADE = --upgrade
 lock-upgrade: lock ## Renew the locks with the latest releases of everything
 
@@ -141,12 +136,14 @@ lock: $(VENV)/dev ## Renew the locks where pyproject.toml has changed, and nothi
 	$(UV_COMPILE) pyproject.toml --output-file requirements.txt
 	$(UV_COMPILE) --group smoke --constraint requirements.txt --output-file requirements-smoke.txt
 	$(UV_COMPILE) --group reload --output-file requirements-reload.txt
-	$(UV_COMPILE) --group bench --output-file requirements-bench.txt
 	$(UV_COMPILE) --group proxies --output-file requirements-proxies.txt
+# begin: leaves with make rename
+	$(UV_COMPILE) --group bench --output-file requirements-bench.txt
 	for reference in tutorial bare exporter granian; do \
 		$(UV_COMPILE) benchmarks/references/$$reference/requirements.in \
 			--output-file benchmarks/references/$$reference/requirements.txt; \
 	done
+# end: leaves with make rename
 	$(UV_COMPILE) pyproject.toml tests/process/foreign/requirements.in --constraint requirements.txt \
 		--output-file tests/process/foreign/requirements.txt
 	$(UV_COMPILE) --group scan --output-file requirements-scan.txt
@@ -156,10 +153,30 @@ lock: $(VENV)/dev ## Renew the locks where pyproject.toml has changed, and nothi
 		--constraint requirements-smoke.txt --constraint requirements-reload.txt \
 		--output-file requirements-dev.txt
 
-# By the environment, where make puts it by itself, so that no shell reads it.
+# begin: leaves with make rename
+.PHONY: bench bench-overload soak rename
+
+bench: $(VENV)/dev ## Compare with what a user would pick instead (15 minutes; Docker, kind and kubectl for their rows)
+	$(VENV)/bin/python -m benchmarks.bench
+
+soak: $(VENV)/dev ## A million requests, then half an hour of rollouts under load on kind
+	$(VENV)/bin/python -m benchmarks.soak
+
+bench-overload: $(VENV)/bench ## Compare goodput at up to ten times the capacity (35 minutes)
+	$(VENV)/bin/python -m benchmarks.overload $(BENCH)
+
+$(VENV)/bench: requirements-bench.txt $(VENV)/dev
+	$(PIP_INSTALL) --requirement requirements-bench.txt
+	@touch $@
+
+# NAME comes by the environment, where make puts it by itself, so that no shell reads it. Lines have
+# other lengths then: what was wrapped is wrapped anew.
 rename: ## Make this clone a service of your own: make rename NAME=orders
 	@$(PYTHON) rename.py
+	@$(MAKE) --silent fix
+	@git add --all
 
+# end: leaves with make rename
 clean: ## Remove the virtual environments and caches
 	rm -rf $(VENV) $(SCAN) .venv-references $(SBOM) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -178,10 +195,6 @@ $(VENV)/dev: requirements-dev.txt | $(VENV)/bin/pip
 
 $(VENV)/reload: requirements-reload.txt $(VENV)/runtime
 	$(PIP_INSTALL) --requirement requirements-reload.txt
-	@touch $@
-
-$(VENV)/bench: requirements-bench.txt $(VENV)/dev
-	$(PIP_INSTALL) --requirement requirements-bench.txt
 	@touch $@
 
 $(VENV)/proxies: requirements-proxies.txt $(VENV)/dev

@@ -1,12 +1,13 @@
-"""Give this clone another name: make rename NAME=orders.
+"""Make this clone a service of its own: make rename NAME=orders.
 
-Changes the name in every tracked file and in every file's name: objects, labels, image, metrics,
-alerts, README. It asks for a clean git tree, and puts all changes into the index, where the next
-commit finds files under their new names: `git reset --hard` takes it all back.
+Removes what is about hellopod itself, puts a README and a CHANGELOG of a new service in the place
+of ours, and changes the name in every tracked file and in every file's name: objects, labels,
+image, metrics, alerts. It asks for a clean git tree: `git reset --hard` takes it all back.
 """
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,29 @@ LINE = 100  # characters of a line of text
 MOST_IN_A_LINE = 4  # times that it has the name
 TAKEN = re.compile("default|kube-.*")  # the namespaces of Kubernetes itself
 
+# What measures hellopod and compares it, what it promises, what tests these, and the gate of this
+# repository. Nothing else imports from there: banned-api in pyproject.toml.
+LEAVES = (
+    "benchmarks",
+    "requirements-bench.txt",
+    "tests/repository",
+    "docs/admission.md",
+    "docs/admission.png",
+    "docs/benchmarks.md",
+    "docs/beside-stock.png",
+    "docs/e2e-full.txt",
+    "docs/promises.md",
+    "docs/rollout.png",
+    ".ci",
+    "rename.py",
+)
+PINS = ("simpy",)  # of requirements-dev.txt; nothing but the benchmarks needs them
+FORK = Path("fork")  # its files take the places of those in the root
+MARK = "leaves with make rename"
+MARKED = re.compile(
+    rf"^ *(?:#|<!--) begin: {MARK}.*\n(?:.*\n)*?" rf" *(?:#|<!--) end: {MARK}.*\n", re.MULTILINE
+)
+
 
 def main(name: str) -> None:
     """Rename everything, or say in one sentence why not and change nothing."""
@@ -31,15 +55,29 @@ def main(name: str) -> None:
         )
     if git("status", "--porcelain"):
         sys.exit("rename: commit or stash your changes first; `git status` lists them")
+    leave()
+    git("add", "--all")
     files = [Path(file) for file in git("ls-files", "-z").split("\0") if file]
     for file in files:
         rewrite(file, name)
     make_room(Path("pyproject.toml"), name)
     git("add", "--all")
-    print(
-        f"{OLD} is {name} now, in {len(files)} files. Next: git diff --cached, then make fix check "
-        "test"
-    )
+    print(f"{OLD} is {name} now, in {len(files)} files; git diff --cached shows it")
+
+
+def leave() -> None:
+    """Remove what a fork has no use for."""
+    for place in map(Path, LEAVES):
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
+    for file in FORK.iterdir():
+        file.replace(file.name)
+    FORK.rmdir()
+    lock = Path("requirements-dev.txt")
+    entries = "|".join(PINS)
+    lock.write_text(re.sub(rf"(?m)^(?:{entries})==.*\n(?: +.*\n)+", "", lock.read_text()))
 
 
 def git(*arguments: str) -> str:
@@ -51,13 +89,16 @@ def git(*arguments: str) -> str:
 
 
 def rewrite(file: Path, name: str) -> None:
-    """Change a file's text and its own name; what is not text, such as an image, stays."""
+    """Change a file's text and its own name; what is not text, such as an image, stays.
+
+    The lines that are marked to leave do so.
+    """
     try:
         text = file.read_text()
     except UnicodeDecodeError:
         pass
     else:
-        if (renamed := replaced(text, name)) != text:
+        if (renamed := replaced(MARKED.sub("", text), name)) != text:
             file.write_text(renamed)
     moved = Path(replaced(str(file), name))
     moved.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,5 @@
 """Servers as processes: one core for the server, the other for its load."""
 
-import fcntl
-import hashlib
 import os
 import resource
 import signal
@@ -19,7 +17,6 @@ from urllib.request import ProxyHandler, build_opener
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-ENVIRONMENTS = ROOT / ".venv-references"
 SERVER_CORE, LOAD_CORE = 0, 1
 STARTED = 60  # seconds that a start may take; under valgrind it does
 LOOPBACK = build_opener(ProxyHandler({}))  # past any proxy that the environment names
@@ -75,23 +72,6 @@ def get(url: str, timeout: float = 60) -> bytes:
     """Return a body; raises OSError, which for a status of 400 or more is an HTTPError."""
     with LOOPBACK.open(url, timeout=timeout) as response:
         return bytes(response.read())
-
-
-def installed(lock: Path, name: str) -> Path:
-    """Return the interpreter of an environment with what a lock names, made if it is not there."""
-    folder = ENVIRONMENTS / name
-    interpreter, stamp = folder / "bin" / "python", folder / "lock.sha256"
-    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
-    ENVIRONMENTS.mkdir(exist_ok=True)
-    with open(ENVIRONMENTS / f"{name}.lock", "w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)  # tests run in parallel
-        if not (stamp.exists() and stamp.read_text() == digest):
-            print(f"installing {name}", file=sys.stderr)
-            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-            pip = (interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-            subprocess.run([*pip, "--require-hashes", "--requirement", lock], check=True)
-            stamp.write_text(digest)
-    return interpreter
 
 
 def free_port() -> int:

@@ -4,7 +4,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from .processes import HERE, ROOT, Server, installed
+from tests.process.environments import installed
+
+from .processes import HERE, ROOT, Server
 
 REFERENCES = HERE / "references"
 THREADS = 16  # as many as hellopod's CONCURRENCY

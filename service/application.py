@@ -1,6 +1,6 @@
 """Flask with less work for each request, by what Flask and Werkzeug offer for overriding.
 
-What is set that this does not know of, it leaves to Flask. tests/repository/test_foreign_suites.py
+What is set that this does not know of, it leaves to Flask. tests/process/test_foreign_suites.py
 runs Flask's own tests on it.
 """
 

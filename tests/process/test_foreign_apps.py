@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.processes import installed
-from tests.repository.test_foreign_suites import source
+from tests.process.environments import installed
+from tests.process.sources import source
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, Gunicorn
 from tests.runtime.raw import connect, get, metric, read_response
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.repository.copying import REPOSITORY, copy, run
+from tests.copying import REPOSITORY, copy, run
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import eventually, get
 

@@ -1,203 +1,44 @@
-"""The README and docs/: tables and commands are those of the code, and the README is one page."""
+"""What README and docs/ say of hellopod: its promises, and what was measured of it."""
 
 import re
-from dataclasses import MISSING, fields
-from fnmatch import fnmatch
-from functools import cache
 from pathlib import Path
 
-import pytest
-import yaml
-from prometheus_client.parser import text_string_to_metric_families
-
 from benchmarks import results
-from service.config import Config
-from service.version import __version__
-from tests.expressions import expressions
-from tests.promql import metrics
 
 REPOSITORY = Path(__file__).parents[2]
-README = REPOSITORY / "README.md"
-DOCS = sorted(REPOSITORY.glob("docs/*.md"))
-DOCUMENTS = [README, *DOCS]
-TEXT = {str(file.relative_to(REPOSITORY)): file.read_text() for file in DOCUMENTS}
-WHOLE = "".join(TEXT.values())
-# At the start of a line, in backquotes, or behind a prompt and variables.
-MAKE = re.compile(r"(?:^|`|\$ (?:\w+=\S+ )*)make ([a-z0-9-]+)", re.MULTILINE)
+README, PROMISES, BENCHMARKS = (
+    (REPOSITORY / name).read_text()
+    for name in ("README.md", "docs/promises.md", "docs/benchmarks.md")
+)
 PROOF = re.compile(r"`((?:benchmarks/)?tests/[\w/]+\.py)`")
 
 
-def table(document, heading):
-    """Return the rows of the first table below a heading, as lists of cells."""
-    section = TEXT[document].split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in row] for row in rows[2:]]
-
-
-def test_endpoints(app):
-    documented = {row[0].strip("`") for row in table("README.md", "Endpoints")}
-
-    assert documented == {rule.rule for rule in app.url_map.iter_rules()}
-
-
-def test_chaos(chaos_app):
-    """Methods and paths; and where an amount is asked for, its cap is named."""
-    rows = {tuple(row[0].strip("`").split()): row[1:] for row in table("docs/chaos.md", "Faults")}
-    rules = [rule for rule in chaos_app.url_map.iter_rules() if rule.rule.startswith("/chaos/")]
-
-    assert {(method, path.split("?")[0]) for method, path in rows} == {
-        ("GET" if "GET" in rule.methods else "POST", rule.rule) for rule in rules
-    }
-    caps = {"seconds": "CHAOS_MAX_SECONDS", "bytes": "CHAOS_MAX_BYTES", "rate": "CHAOS_MAX_BYTES"}
-    for (_, path), (_, most) in rows.items():
-        asked = re.findall(r"(\w+)=", path)
-        assert {cap for name, cap in caps.items() if name in asked} <= set(re.findall(r"\w+", most))
-
-
-def test_settings():
-    documented = {row[0].strip("`"): row[1:] for row in table("docs/configuration.md", "Settings")}
-
-    assert list(documented) == [setting.name.upper() for setting in fields(Config)]
-    for setting in fields(Config):
-        default, meaning = documented[setting.name.upper()]
-        assert meaning.startswith(setting.metadata["meaning"].split("; default")[0])
-        if setting.default is not MISSING and setting.name != "version":
-            assert default == str(setting.default).lower()
-
-
-def test_metrics(scraped):
-    """The table and a scrape of the real process, both ways."""
-    documented = {row[0].strip("`"): row[1:3] for row in table("docs/observability.md", "Metrics")}
-    families = {metric_name(family): family for family in text_string_to_metric_families(scraped)}
-
-    assert documented.keys() == families.keys()
-    for name, family in families.items():
-        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
-        kind, documented_labels = documented[name]
-        assert (name, kind) == (name, family.type)
-        assert (name, set(re.findall(r"`(\w+)`", documented_labels))) == (name, labels)
-
-
-def metric_name(family):
-    return family.name + ("_total" if family.type == "counter" else "")
-
-
-@pytest.mark.parametrize(
-    "row", table("docs/observability.md", "Metrics"), ids=lambda row: row[0].strip("`")
-)
-def test_metric_is_documented(row):
-    """Its unit is that of its name, and its users are those that ask for it."""
-    name, _, _, unit, meaning, used_by = row
-    for wanted in ("seconds", "bytes"):
-        assert (unit == wanted) is (wanted in name)
-    assert meaning
-    documented = [user for user in used_by.split(", ") if user]
-    users = users_of(name.strip("`"))
-    assert all(any(fnmatch(user, pattern) for pattern in documented) for user in users)
-    assert all(any(fnmatch(user, pattern) for user in users) for pattern in documented)
-
-
-def users_of(name):
-    return {user for user, asked in uses() if asked & {name, name + "_bucket"}}
-
-
-@cache
-def uses():
-    """Who asks for which metrics; a recorded one stands for those it is made of."""
-    recorded = {e.name: metrics(e.expr) for e in expressions() if e.source == "rule"}
-    return [
-        (
-            expression.name if expression.source in ("alert", "autoscaler") else "dashboard",
-            set().union(*(recorded.get(name, {name}) for name in metrics(expression.expr))),
-        )
-        for expression in expressions()
-        if expression.source != "rule"
-    ]
-
-
-@pytest.mark.parametrize("target", sorted(set(MAKE.findall(WHOLE))))
-def test_make_targets_exist(target):
-    assert re.search(rf"^{target}:", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
-
-
-@pytest.mark.parametrize(
-    "path", sorted({row[0].strip("`") for row in table("docs/deploy.md", "Kustomizations")})
-)
-def test_kustomizations_exist(path):
-    assert (REPOSITORY / path / "kustomization.yaml").is_file()
-
-
-@pytest.mark.parametrize("path", sorted(set(PROOF.findall(WHOLE))))
-def test_proofs_exist(path):
-    assert "\ndef test_" in (REPOSITORY / path).read_text()
-
-
-LINKED = [*DOCUMENTS, *(REPOSITORY / name for name in ("CONTRIBUTING.md", "SECURITY.md"))]
-
-
-@pytest.mark.parametrize("file", LINKED, ids=lambda file: file.name)
-def test_links_lead_somewhere(file):
-    """To files that are there, and to headings that are there."""
-    links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", file.read_text())
-
-    for path, heading in links:
-        target = file.parent / path if path else file
-        assert target.exists(), path
-        assert not heading or heading in headings(target), f"{path}#{heading}"
-
-
-def headings(file):
-    """Return the anchors that GitHub makes of a document's headings."""
-    found = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
-
-
-def test_index_has_every_document():
-    linked = re.findall(r"\]\(([\w-]+\.md)\)", TEXT["docs/README.md"])
-
-    assert sorted(linked) == [file.name for file in DOCS if file.name != "README.md"]
-
-
-@pytest.mark.parametrize("document", TEXT)
-def test_images_are_this_version(document):
-    assert set(re.findall(r"hellopod:(\d[\w.]*)", TEXT[document])) <= {
-        __version__,
-        f"{__version__}-otel",
-    }
-
-
 def test_readme_is_one_page():
-    lines = TEXT["README.md"].splitlines()
+    lines = README.splitlines()
 
     assert len(lines) <= 150
-    assert len(TEXT["README.md"].split()) <= 1100
+    assert len(README.split()) <= 1100
     assert max(map(len, lines)) <= 160
 
 
+def test_readme_lists_the_endpoints():
+    """tests/documents compares the list with the routes, if there is one."""
+    assert "\n## Endpoints\n" in README
+
+
 def test_each_promise_of_the_readme_is_explained():
-    assert proofs("README.md") <= proofs("docs/promises.md")
+    assert set(PROOF.findall(README)) <= set(PROOF.findall(PROMISES))
 
 
 def test_each_promise_names_its_proof():
-    paragraphs = TEXT["docs/promises.md"].split("\n\n")
+    promises = [paragraph for paragraph in PROMISES.split("\n\n") if paragraph.startswith("**")]
 
-    promises = [paragraph for paragraph in paragraphs if paragraph.startswith("**")]
     assert len(promises) > 20
     assert [each for each in promises if not PROOF.findall(each.partition("Proof: ")[2])] == []
 
 
-def proofs(document):
-    return set(PROOF.findall(TEXT[document]))
-
-
 def test_benchmarks_are_quoted():
-    table = results.table(results.read("bench")["rows"])
-    assert unaligned(table) in unaligned(TEXT["docs/benchmarks.md"])
-
-
-def unaligned(text):
-    """Return it with columns as narrow as may be: the service may get a longer name."""
-    return re.sub("( |-)+", r"\1", text)
+    assert results.table(results.read("bench")["rows"]) in BENCHMARKS
 
 
 def test_readme_quotes_what_its_picture_shows():
@@ -212,11 +53,4 @@ def test_readme_quotes_what_its_picture_shows():
         f"keeps {100 * kept[0]:.0f} % of it; stock gunicorn keeps {100 * kept[1]:.0f} %",
         f"loses {lost[0]:.0f} requests; the tutorial's app loses {lost[1]:.0f}",
     ):
-        assert quoted in TEXT["README.md"]
-
-
-def test_scrape_configuration_is_yaml():
-    section = TEXT["docs/observability.md"].split("\n## Scraping\n")[1]
-    block = section.split("```")[1].removeprefix("yaml")
-
-    assert yaml.safe_load(block)["scrape_configs"][0]["job_name"] == "pods"
+        assert quoted in README

@@ -1,48 +1,31 @@
-"""A copy of the repository under another name works as this one does."""
+"""A fork has another name, lacks what is about hellopod itself, and works as this does."""
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
-from rename import LONGEST
-from tests.repository.copying import copy, git, run
+from rename import LEAVES, LONGEST, MARK, PINS
+from tests.copying import copy, git, run
+from tests.repository.forking import fork
 
 NAME = "order-desk"  # a hyphen is legal in the name of an object, and not in that of a metric
-# What takes real time: load, drains, browsers. What knows no name, as HTTP and the models.
-# And what would rename again.
-LEFT_OUT = (
-    "--ignore=tests/e2e",
-    "--ignore=tests/browser",
-    "--ignore=tests/fuzz",
-    "--ignore=tests/http1",
-    "--ignore=tests/process",
-    "--ignore=tests/repository/test_foreign_suites.py",
-    "--ignore=tests/repository/test_fork.py",
-    "--ignore=tests/runtime",
-    "--ignore=tests/timing",
-    "--ignore=tests/repository/test_absence.py",
-    "--ignore=tests/service/test_access.py",
-    "--ignore=benchmarks/tests/test_admission_model.py",
-    "--ignore=tests/service/test_application.py",
-    "--ignore=benchmarks/tests/test_autoscaling_model.py",
-    "--ignore=tests/service/test_exporter.py",
-    "--ignore=tests/service/test_pod_faults.py",
-    "--ignore=tests/service/test_request_faults.py",
-    "--ignore=tests/service/test_request_headers.py",
-    "--ignore=tests/repository/test_scan.py",
-    "--ignore=tests/repository/test_smoke.py",
-    "--ignore=tests/repository/test_rename.py",
-    # Lines have other lengths now: `make fix` is what follows.
-    "--deselect=tests/repository/test_guide.py::test_its_code_is_clean",
-    # The copy borrows its environment.
-    "--ignore=tests/repository/test_sbom.py",
-    "--deselect=tests/repository/test_makefile.py::test_second_run_installs_nothing",
-)
-INCLUDED = (
-    "tests/process/test_gunicorn_conf.py",
+# What knows a name or says what is there, and is no load, browser or cluster. test_fork.py runs the
+# rest of it: `make test`.
+OWN_TESTS = (
+    "tests/documents",
+    "tests/commands/test_dockerfile.py",
+    "tests/commands/test_local.py::test_up_makes_everything_and_says_where_it_is",
+    "tests/commands/test_makefile.py",
+    "tests/commands/test_release.py",
+    "tests/commands/test_requirements.py",
+    "tests/commands/test_smoke.py::test_needs_nothing_but_http",
     "tests/process/test_management.py::test_endpoints",
-    "tests/repository/test_smoke.py::test_needs_nothing_but_http",
+    "tests/service/test_api.py",
+    "tests/service/test_page.py",
+    # Its environment is borrowed, and so not older than its locks.
+    "--deselect=tests/commands/test_makefile.py::test_second_run_installs_nothing",
 )
 
 
@@ -57,27 +40,18 @@ def original(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def renamed(tmp_path_factory):
-    directory = copy(tmp_path_factory.mktemp("renamed"))
-    result = rename(directory, NAME)
-    assert result.returncode == 0, result.stderr
-    (directory / ".venv").symlink_to(sys.prefix)
-    return directory
+    return fork(tmp_path_factory.mktemp("fork"), NAME)
 
 
 def files_of(directory):
-    return [
-        file
-        for file in directory.rglob("*")
-        if file.is_file() and not {".git", ".venv"} & set(file.relative_to(directory).parts)
-    ]
+    return [directory / name for name in git(directory, "ls-files", "-z").split("\0") if name]
 
 
 def test_nothing_has_the_old_name(renamed):
-    old = rb"hello" + rb"pod"  # in two, or the test of a renamed copy would look for the new name
     named = [
         str(file.relative_to(renamed))
         for file in files_of(renamed)
-        if re.search(old, bytes(file.relative_to(renamed)) + b"\n" + file.read_bytes(), re.I)
+        if re.search(rb"hellopod", bytes(file.relative_to(renamed)) + file.read_bytes(), re.I)
     ]
 
     assert named == []
@@ -92,10 +66,54 @@ def test_no_identifier_has_a_hyphen(renamed):
 
 
 def test_its_own_tests_pass(renamed):
+    """That no link dangles, that README and contract list its routes, that locks fit, ..."""
     pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-    for selection in (LEFT_OUT, INCLUDED):
-        result = run(renamed, *pytest_, *selection)
-        assert result.returncode == 0, result.stdout[-3000:]
+    result = run(renamed, *pytest_, *OWN_TESTS)
+
+    assert result.returncode == 0, result.stdout[-3000:]
+
+
+def test_its_lines_are_wrapped(renamed):
+    for check in (("format", "--check"), ("check",)):
+        result = run(renamed, sys.executable, "-m", "ruff", *check, ".")
+        assert result.returncode == 0, result.stdout
+
+
+def test_what_is_about_the_original_has_left(renamed):
+    assert [place for place in (*LEAVES, "fork") if (renamed / place).exists()] == []
+
+
+def test_nothing_names_what_has_left(renamed):
+    """But for e2e-full.txt, which `make e2e-full` makes."""
+    gone = {Path(place).name if Path(place).suffix else place for place in LEAVES}
+    names = {*gone - {"e2e-full.txt"}, MARK, *PINS, *TARGETS}
+    mention = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)")
+    found = {
+        str(file.relative_to(renamed)): mentions
+        for file in files_of(renamed)
+        if (mentions := mention.findall(file.read_text(errors="replace")))
+    }
+
+    assert found == {}
+
+
+TARGETS = ("make rename", "make bench", "make soak")
+
+
+def test_no_gap_shows_what_has_left(renamed):
+    """Two empty lines outside of code, or one at the end."""
+    files = [renamed / "Makefile", renamed / "pyproject.toml", *renamed.glob("**/*.md")]
+    texts = {file.name: re.sub(r"(?s)```.*?```", "code", file.read_text()) for file in files}
+
+    assert [name for name, text in texts.items() if re.search(r"\n\n(?:\n|\Z)", text)] == []
+
+
+def test_readme_and_changelog_are_those_of_a_new_service(renamed):
+    readme, changelog = ((renamed / name).read_text() for name in ("README.md", "CHANGELOG.md"))
+
+    assert readme.startswith(f"# {NAME}\n")
+    assert len(readme.splitlines()) < 80
+    assert re.findall(r"^## (.*)$", changelog, re.MULTILINE) == ["[Unreleased]"]
 
 
 def test_renders_under_the_new_name(renamed):
@@ -113,20 +131,12 @@ def test_metrics_have_the_new_prefix(renamed):
     assert "\norder_desk_build_info{" in metrics
 
 
-def test_a_commit_loses_nothing(tmp_path):
+def test_a_commit_loses_nothing(renamed):
     """`git commit -a` passes over files that git does not know, as renamed ones would be."""
-    (tmp_path / "kept").mkdir()
-    kept = copy(tmp_path / "kept")
-    assert rename(kept, NAME).returncode == 0
-    renamed = git(kept, "ls-files")
-    git(kept, "commit", "--quiet", "--all", "--message=Rename")
-    git(tmp_path, "clone", "--quiet", "kept", "clone")
+    original = renamed.parent / "renamed"
 
-    assert git(kept, "status", "--porcelain") == ""
-    assert git(tmp_path / "clone", "ls-files") == renamed
-    pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-    result = run(tmp_path / "clone", *pytest_, "tests/manifests/test_dashboard.py")
-    assert result.returncode == 0, result.stdout[-3000:]
+    assert git(original, "status", "--porcelain") == ""
+    assert git(renamed, "ls-files") == git(original, "ls-files")
 
 
 @pytest.mark.parametrize(

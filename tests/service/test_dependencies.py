@@ -1,7 +1,4 @@
-"""Readiness without a dependency, in Flask's own words.
-
-tests/repository/test_guide.py asks under gunicorn.
-"""
+"""Readiness without a dependency, in Flask's own words."""
 
 import socket
 import sys

@@ -9,7 +9,7 @@ from service.chain import DEPTH, MOST_DEPTH, MOST_HOPS
 from service.config import Config
 from service.upstream import client, deadline, retries
 from service.upstream.answer import STATUS_OF
-from tests.repository.copying import REPOSITORY
+from tests.copying import REPOSITORY
 
 PAGE = (REPOSITORY / "docs/upstreams.md").read_text()
 

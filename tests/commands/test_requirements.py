@@ -17,11 +17,7 @@ LOCKS = {
         *PROJECT["project"]["dependencies"],
         *PROJECT["project"]["optional-dependencies"]["otel"],
     ],
-    "requirements-smoke.txt": GROUPS["smoke"],
-    "requirements-reload.txt": GROUPS["reload"],
-    "requirements-scan.txt": GROUPS["scan"],
-    "requirements-bench.txt": GROUPS["bench"],
-    "requirements-proxies.txt": GROUPS["proxies"],
+    **{f"requirements-{name}.txt": group for name, group in GROUPS.items() if name != "dev"},
     "requirements-dev.txt": [
         *PROJECT["project"]["dependencies"],
         *PROJECT["project"]["optional-dependencies"]["otel"],

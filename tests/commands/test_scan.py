@@ -10,7 +10,7 @@ import yaml
 
 from local import scan
 from local.steps import Failure
-from tests.repository.copying import REPOSITORY, copy, run
+from tests.copying import REPOSITORY, copy, run
 
 CHECKOV = REPOSITORY / ".venv-scan/bin/checkov"
 EXCEPTION = re.compile(r"checkov[.:](?:io/)?skip[\w-]*[:=] ?(CKV\w+)(?:[:=] *(.*))?")

@@ -1,43 +1,23 @@
 """What Flask and prometheus-flask-exporter test of themselves holds for our subclasses too.
 
 Each suite runs on what it is for and then on ours, and every test has to end the same way. The
-suites come from the source distributions of the versions that are installed; FOREIGN_SUITES names
-a directory that has them already, as archives, for where there is no network.
+suites are those of the versions that are installed.
 """
 
 import os
 import subprocess
 import sys
-import tarfile
 from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from tests.process.sources import source
+
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 SUITES = {"flask": 450, "prometheus_flask_exporter": 60}  # how many of their tests pass at least
-
-
-def source(name: str, number: str, directory: Path) -> Path:
-    """Return a source distribution, unpacked; fails with what is missing."""
-    archive = f"{name}-{number}.tar.gz"
-    kept = Path(os.environ.get("FOREIGN_SUITES") or directory)
-    if not (kept / archive).exists():
-        pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name)
-        fetched = subprocess.run(
-            [*pip, "--dest", kept, f"{name}=={number}"], capture_output=True, text=True
-        )
-        if fetched.returncode:
-            pytest.fail(
-                f"needs {archive}: from the network, or in the directory that FOREIGN_SUITES names"
-                f"\n{fetched.stderr[-500:]}",
-                pytrace=False,
-            )
-    with tarfile.open(kept / archive) as sources:
-        sources.extractall(directory, filter="data")
-    return directory / archive.removesuffix(".tar.gz")
 
 
 def outcomes(suite: Path, report: Path, **environ: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from service.version import __version__
-from tests.repository.copying import REPOSITORY, run
+from tests.copying import REPOSITORY, run
 
 
 @pytest.fixture(scope="module")

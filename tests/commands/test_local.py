@@ -18,7 +18,7 @@ from local.cluster import reach, with_image
 from local.image import content_tag
 from local.load import CLIENTS, EVERY, RATE, asked, client, load
 from local.steps import Failure
-from tests.repository.copying import copy
+from tests.copying import copy
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import eventually
 from tests.service.hostile_upstream import HostileUpstream, header, saying

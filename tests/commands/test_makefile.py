@@ -11,8 +11,8 @@ from pathlib import Path
 
 import yaml
 
+from tests.copying import copy
 from tests.manifests.conftest import render
-from tests.repository.copying import copy
 from tests.runtime.raw import get
 
 REPOSITORY = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ def make(*arguments):
 
 def test_help_lists_every_target():
     makefile = (REPOSITORY / "Makefile").read_text()
-    targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split()
+    targets = " ".join(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)).split()
     shown = make("help").stdout.splitlines()
 
     assert {line.split()[0] for line in shown} == set(targets)
@@ -52,11 +52,10 @@ def test_every_folder_of_tests_runs():
     commands = make("--silent", "--dry-run", "test-all", "e2e", "PYTEST=").stdout.replace(
         "\\\n", ""
     )
-    named = set(re.findall(r"(?<=\s)(?:benchmarks/)?tests(?:/\w+)?(?=\s)", commands))
-    files = [*REPOSITORY.glob("tests/**/test_*.py"), *REPOSITORY.glob("benchmarks/**/test_*.py")]
-    folders = {str(file.relative_to(REPOSITORY).parent) for file in files}
+    named = set(re.findall(r"(?<=\s)(?:\w+/)?tests(?:/\w+)?(?=\s)", commands))
+    files = [file.relative_to(REPOSITORY) for file in REPOSITORY.glob("[!.]*/**/test_*.py")]
 
-    assert {folder for folder in folders if not folder.startswith("tests/repository/")} <= named
+    assert {"/".join(file.parts[:2]) for file in files} <= named
 
 
 def test_the_quick_tests_stay_quick():
@@ -67,9 +66,6 @@ def test_the_quick_tests_stay_quick():
     )
 
     assert limited == f"timeout 180 {free}"
-    for file in (".ci/run", ".github/workflows/ci.yml"):
-        assert re.search(r"\bmake test-all\n", (REPOSITORY / file).read_text())
-    assert "export CI=true" in (REPOSITORY / ".ci/run").read_text()
 
 
 def test_a_selection_may_be_in_one_folder_alone():
@@ -90,7 +86,7 @@ def test_a_lock_keeps_its_pins_but_for_an_upgrade():
         printed = make("--silent", "--dry-run", target).stdout.replace("\\\n", "")
         commands = [line for line in printed.splitlines() if " pip compile " in line]
 
-        assert len(commands) > 8
+        assert len(commands) >= len(list(REPOSITORY.glob("requirements*.txt")))
         assert all((" --upgrade " in line) is upgrades for line in commands)
 
 

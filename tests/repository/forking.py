@@ -1,0 +1,26 @@
+"""Forks of this repository, made as their owners make them."""
+
+import sys
+
+from tests.copying import REPOSITORY, copy, git, run
+
+
+def make(directory, *arguments):
+    """Run it to its end; not within the time that CI allows, as this is not all that runs."""
+    result = run(directory, "make", f"PYTHON={sys.executable}", *arguments, CI="", PYTEST="")
+    assert result.returncode == 0, (result.stdout + result.stderr)[-5000:]
+
+
+def fork(directory, name):
+    """Rename a copy, commit, and clone the commit: what it lacks is on no other machine."""
+    renamed = directory / "renamed"
+    renamed.mkdir()
+    copy(renamed)
+    (renamed / ".venv").symlink_to(sys.prefix)
+    make(renamed, "rename", f"NAME={name}")
+    git(renamed, "commit", "--quiet", "--all", "--message=Rename")
+    git(directory, "clone", "--quiet", "renamed", "fork")
+    (directory / "fork/.venv").symlink_to(sys.prefix)
+    if (REPOSITORY / ".venv-scan").exists():  # else make check makes one
+        (directory / "fork/.venv-scan").symlink_to(REPOSITORY / ".venv-scan")
+    return directory / "fork"
