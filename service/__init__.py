@@ -20,6 +20,7 @@ def create_app(config: "Config | None" = None, endpoints: "Blueprint | None" = N
         about,
         chain,
         chaos,
+        closing,
         dependencies,
         errors,
         health,
@@ -40,6 +41,7 @@ def create_app(config: "Config | None" = None, endpoints: "Blueprint | None" = N
     app.extensions["config"] = config
     app.json.sort_keys = False  # type: ignore[attr-defined]  # as written, which is how one reads it
 
+    closing.init_app(app)
     metrics.init_app(app)
     outages.init_app(app)  # innermost: its answers too get what every response gets
     middleware.init_app(app)

@@ -192,15 +192,18 @@ def child_exit(server: Any, _worker: Any) -> None:
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
-    """Send the spans that are left, in the worker. The master gets here too, but has no app.
+    """Close what the app has opened, in the worker. The master gets here too, but has no app.
 
     Not at the interpreter's exit: that waits for the threads of requests that hang.
     """
-    if flush_seconds and (app := getattr(worker, "wsgi", None)):
+    app = getattr(worker, "wsgi", None)
+    if flush_seconds and app:
         from service import tracing
 
         if not tracing.stop(app, flush_seconds):
             worker.log.warning("spans are lost: no answer from OTEL_EXPORTER_OTLP_ENDPOINT")
+    if closing := getattr(app, "extensions", {}).get("closing"):
+        closing.close()
 
 
 try:  # now that all of ours is known
