@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from service import background
 from service.checks import Check, Unanswered
+from service.outage_log import first_line
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Dependencies:
                 self._up[name] = False
                 found = "hangs" if isinstance(problem, Unanswered) else "fails"
                 if found != before:
-                    log.warning(fails, name, problem)
+                    log.warning(fails, name, first_line(problem))
             else:
                 self._up[name], found = True, "works"
                 if not self._works(name) and found != before:
