@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import fields
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -33,8 +34,12 @@ class Rendering:
         self.objects = list(yaml.safe_load_all(ran.stdout))
 
     def find(self, kind):
-        [found] = [item for item in self.objects if item["kind"] == kind]
-        return found
+        """Return the only one of a kind, or the service's among those that a fork has added."""
+        found = [item for item in self.objects if item["kind"] == kind]
+        if len(found) > 1:
+            found = [item for item in found if item["metadata"]["name"] == "hellopod"]
+        [only] = found
+        return only
 
     @cached_property
     def kinds(self):
@@ -65,8 +70,12 @@ class Rendering:
             name = source["configMapRef"]["name"]
             [found] = [item for item in self.objects if item["metadata"]["name"] == name]
             given |= found["data"]
-        env = self.container["env"]
-        return Config.from_env(given | {e["name"]: e["value"] for e in env if "value" in e})
+        env = {e["name"]: e["value"] for e in self.container["env"] if "value" in e}
+        # Not what a file of the pod holds, which is not here.
+        secret = {f"{field.name.upper()}_FILE" for field in fields(Config)}
+        return Config.from_env(
+            given | {name: value for name, value in env.items() if name not in secret}
+        )
 
 
 @cache

@@ -2,22 +2,19 @@
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
-import yaml
+from tests.manifests.conftest import Rendering
 
 ROOT = Path(__file__).parents[2]
 
 
-def chaos_token(objects):
-    [deployment] = [item for item in objects if item["kind"] == "Deployment"]
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
-    return {variable["name"]: variable for variable in container["env"]}.get("CHAOS_TOKEN")
+def chaos_token(rendering):
+    return {each["name"]: each for each in rendering.container["env"]}.get("CHAOS_TOKEN")
 
 
 def test_off_unless_chosen(rendering):
-    assert chaos_token(rendering.objects) is None
+    assert chaos_token(rendering) is None
 
 
 def test_memory_that_faults_hold_fits_into_the_limit(rendering):
@@ -38,9 +35,7 @@ def test_token_comes_from_the_secret(tmp_path):
         "secretGenerator": [{"name": "hellopod-chaos", "literals": ["token=" + "x" * 32]}],
     }
     (tmp_path / "kustomization.yaml").write_text(json.dumps(overlay))
-    ran = subprocess.run(["kubectl", "kustomize", tmp_path], capture_output=True, check=True)
-    objects = list(yaml.safe_load_all(ran.stdout))
+    rendering = Rendering(tmp_path)
 
-    [secret] = [item for item in objects if item["kind"] == "Secret"]
-    reference = {"key": "token", "name": secret["metadata"]["name"]}
-    assert chaos_token(objects)["valueFrom"] == {"secretKeyRef": reference}
+    reference = {"key": "token", "name": rendering.find("Secret")["metadata"]["name"]}
+    assert chaos_token(rendering)["valueFrom"] == {"secretKeyRef": reference}

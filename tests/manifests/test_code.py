@@ -49,7 +49,8 @@ def test_env_names_are_settings(rendering):
     fields = {e["name"]: e["valueFrom"]["fieldRef"]["fieldPath"] for e in env if "valueFrom" in e}
 
     assert fields == DOWNWARD
-    assert {variable["name"] for variable in env} <= set(rendering.settings.public())
+    settings = set(rendering.settings.public())
+    assert {e["name"] for e in env} <= settings | {f"{name}_FILE" for name in settings}
 
 
 def test_grace_period_fits_the_settings(rendering):

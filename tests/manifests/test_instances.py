@@ -1,8 +1,10 @@
 """Two copies in one namespace, each with every component: neither selects what is the other's."""
 
+import re
+
 import pytest
 
-from tests.manifests.conftest import Rendering, overlay
+from tests.manifests.conftest import ROOT, Rendering, overlay
 from tests.manifests.test_components import COMPONENTS
 
 PLACE = "k8s/overlays/production"  # which has patches of its own
@@ -21,6 +23,13 @@ SECRETS = [
     {"name": "hellopod-chaos", "literals": ["token=0123456789abcdef"]},
     {"name": "hellopod-tls", "literals": ["tls.crt=chain", "tls.key=key"]},
 ]
+NEED_THEM = {"chaos", "tls"}
+# And those that components of a fork mount.
+for file in sorted((ROOT / "k8s/components").glob("*/*.yaml")):
+    for name in re.findall(r"secretName: (hellopod-\S+)", file.read_text()):
+        if name not in [secret["name"] for secret in SECRETS]:
+            SECRETS.append({"name": name, "literals": ["password=secret"]})
+            NEED_THEM.add(file.parent.name)
 # Whose name a field of this name holds.
 REFERENCES = {
     "serviceAccountName": "ServiceAccount",
@@ -156,7 +165,7 @@ def test_two_of_one_rendering(tmp_path):
     """As `kubectl apply -k` of a folder with both in it."""
     for name in ("blue", "green"):
         (tmp_path / name).mkdir()
-        parts = [name for name in COMPONENTS if name not in ("chaos", "tls")]
+        parts = [name for name in COMPONENTS if name not in NEED_THEM]
         overlay(tmp_path / name, "k8s/base", *parts, namePrefix=f"{name}-")
     (tmp_path / "kustomization.yaml").write_text("namespace: theirs\nresources: [blue, green]\n")
     objects = Rendering(tmp_path).objects

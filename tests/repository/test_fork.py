@@ -1,9 +1,9 @@
-"""A fork on its first day, renamed and with the service of the guide, passes checks and tests."""
+"""A fork on its first day, renamed and with the service of both guides, passes checks and tests."""
 
 import pytest
 
+from tests.repository.following import follow_with_database
 from tests.repository.forking import fork, make
-from tests.repository.test_guide import follow
 
 NAME = "order-desk"  # a hyphen is legal in the name of an object, and not in that of a metric
 
@@ -11,7 +11,7 @@ NAME = "order-desk"  # a hyphen is legal in the name of an object, and not in th
 @pytest.fixture(scope="module")
 def orders(tmp_path_factory):
     directory = fork(tmp_path_factory.mktemp("orders"), NAME)
-    follow(directory)
+    follow_with_database(directory)
     make(directory, "fix")
     return directory
 

@@ -1,48 +1,13 @@
 """docs/your-own-service.md, followed to the letter in a copy of the repository."""
 
-import re
-import shutil
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.copying import REPOSITORY, copy, run
+from tests.repository.following import BLOCK, DATABASE, GUIDE, follow
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import eventually, get
-
-GUIDE = Path("docs/your-own-service.md")
-FIRST_LINE = r'# ([\w/.]+)(?:, (at the end|before|instead of))?(?: "([^\n]*)")?'
-BLOCK = re.compile(rf"```(?:python|yaml)\n{FIRST_LINE}\n(.*?)```", re.DOTALL)
-
-
-def follow(directory):
-    """Do in a copy what its guide says."""
-    for path in ("service/page.py", "tests/service/test_page.py"):
-        (directory / path).unlink()
-    shutil.rmtree(directory / "service/templates")
-    contract = directory / "service/openapi.yaml"
-    text, deleted = re.subn(r"(?m)^  /(?:api/echo)?:\n(?:   .*\n)+", "", contract.read_text())
-    assert deleted == 2
-    contract.write_text(text)
-    for block in BLOCK.findall((directory / GUIDE).read_text()):
-        put(directory, *block)
-
-
-def put(directory, path, how, anchor, code):
-    """Write a file, or add to it, as the first line of a block says."""
-    file = directory / path
-    if not how:
-        file.write_text(code)
-        return
-    text = file.read_text()
-    if how == "at the end":
-        file.write_text(f"{text}\n\n{code}")
-        return
-    assert text.count(anchor) == 1, f"{anchor!r} in {path}"
-    file.write_text(
-        text.replace(anchor, code.rstrip("\n") if how == "instead of" else code + anchor)
-    )
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +18,20 @@ def orders(tmp_path_factory):
     return directory
 
 
-def test_every_block_has_a_place():
-    text = (REPOSITORY / GUIDE).read_text()
+@pytest.mark.parametrize("page", [GUIDE, DATABASE])
+def test_every_block_has_a_place(page):
+    text = (REPOSITORY / page).read_text()
+    languages = ("python", "yaml", "toml")
 
-    assert len(BLOCK.findall(text)) == text.count("```python") + text.count("```yaml")
+    assert len(BLOCK.findall(text)) == sum(text.count(f"```{each}") for each in languages)
 
 
 def test_its_tests_pass(orders):
-    files = ("tests/service/test_api.py", "tests/service/test_openapi.py")
+    files = (
+        "tests/service/test_api.py",
+        "tests/service/test_price.py",
+        "tests/service/test_openapi.py",
+    )
     result = run(orders, sys.executable, "-m", "pytest", "-q", *files)
 
     assert result.returncode == 0, result.stdout[-3000:]

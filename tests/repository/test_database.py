@@ -1,0 +1,224 @@
+"""docs/database.md, followed to the letter after the guide, with a real PostgreSQL."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from tests.copying import copy, run
+from tests.repository.following import follow_with_database
+from tests.repository.postgres import Postgres
+from tests.runtime.gunicorn_process import Gunicorn
+from tests.runtime.raw import connect, eventually, get, is_problem, read_response
+
+ORDER = b'{"pieces": 3}'
+CLIENTS = 24  # more than CONCURRENCY, 16
+
+
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory):
+    """The service of the guide, with PostgreSQL."""
+    directory = copy(tmp_path_factory.mktemp("orders"))
+    follow_with_database(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(server):
+    """The server, with an empty database."""
+    if server.process.poll() is not None:  # a test that failed has left it so
+        server.start()
+    server.make_database()
+    return server
+
+
+def migrate(orders, postgres):
+    return subprocess.Popen(
+        (sys.executable, "-m", "service.migrate"),
+        cwd=orders,
+        env=os.environ | {"DATABASE_URL": postgres.url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def migrated(orders, postgres):
+    pod = migrate(orders, postgres)
+    output = pod.communicate(timeout=60)[0]
+    assert pod.returncode == 0, output
+    return output
+
+
+@contextmanager
+def serving(orders, postgres):
+    class Orders(Gunicorn):
+        directory = orders
+
+    with Orders(DATABASE_URL=postgres.url) as server:
+        eventually(lambda: get(server.management, "/readyz")[0] == 200, seconds=30)
+        yield server
+
+
+def place(server):
+    head = (
+        "POST /api/orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(ORDER)}\r\n\r\n"
+    )
+    with connect(server.port, timeout=60) as sock:
+        sock.sendall(head.encode() + ORDER)
+        return read_response(sock)
+
+
+def place_all(server, number):
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        return list(clients.map(lambda _: place(server), range(number)))
+
+
+def said(server):
+    """What was logged about the database and what needs it, but for the access log."""
+    about = ("database", "orders", "schema")
+    return [
+        (record["level"], re.sub(r":.*|\d+(?= failures)", "", record["message"], flags=re.DOTALL))
+        for record in server.records()
+        if "path" not in record and any(word in record["message"] for word in about)
+    ]
+
+
+def statistic(postgres, column):
+    with psycopg.connect(postgres.url) as db:
+        query = f"SELECT {column} FROM pg_stat_database WHERE datname = current_database()"  # noqa: S608
+        return db.execute(query).fetchone()[0]
+
+
+def test_its_tests_pass(orders, postgres):
+    files = ("tests/service/test_api.py", "tests/service/test_openapi.py")
+    result = run(
+        orders, sys.executable, "-m", "pytest", "-q", "-rs", *files, DATABASE_URL=postgres.url
+    )
+
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert "DATABASE_URL" not in result.stdout
+
+
+def test_pods_that_start_at_once_migrate_once(orders, postgres):
+    def waiting():
+        query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        return other.execute(query).fetchone()[0]
+
+    with psycopg.connect(postgres.url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(7001)")  # all of them begin when this one ends
+        pods = [migrate(orders, postgres) for _ in range(3)]
+        eventually(lambda: waiting() == 3, seconds=60)
+    outputs = sorted(pod.communicate(timeout=60)[0] for pod in pods)
+
+    assert [pod.returncode for pod in pods] == [0, 0, 0], outputs
+    assert outputs == [
+        "migrate: from 0000 to 0001\n",
+        *["migrate: nothing to do, 0001 is there\n"] * 2,
+    ]
+
+
+def test_a_migration_waits_for_the_database_and_says_so_once(orders, postgres):
+    postgres.stop()
+    pod = migrate(orders, postgres)
+    line = pod.stdout.readline()
+    time.sleep(2)  # two more tries
+    postgres.start()
+
+    assert re.fullmatch(r"migrate: waits for the database: .*refused.*\n", line)
+    assert pod.communicate(timeout=60)[0].endswith("migrate: from 0000 to 0001\n")
+    assert pod.returncode == 0
+
+
+def test_ready_when_the_schema_is_there(orders, postgres):
+    class Orders(Gunicorn):
+        directory = orders
+
+    with Orders(DATABASE_URL=postgres.url) as server:
+        server.wait_for("not ready: schema: the schema is at 0000, and 0001 is needed")
+        status, _, body = get(server.management, "/readyz")
+        assert (status, json.loads(body)["for"]) == (503, ["schema"])
+        migrated(orders, postgres)
+        eventually(lambda: get(server.management, "/readyz")[0] == 200, seconds=30)
+
+
+def test_an_outage(orders, postgres):
+    migrated(orders, postgres)
+    with serving(orders, postgres) as server:
+        assert place(server)[0] == 201
+        postgres.stop()
+        answers = place_all(server, 100)
+        assert {status for status, _, _ in answers} == {503}
+        assert all(is_problem(*answer) for answer in answers)
+        assert all(int(headers["retry-after"]) >= 1 for _, headers, _ in answers)
+        server.wait_for("database does not work", 30)
+        assert get(server.management, "/readyz")[0] == 200
+        postgres.start()
+        eventually(lambda: place(server)[0] == 201, seconds=30)
+        server.wait_for("database works again", 60)
+        server.wait_for("forgetting old orders works again", 30)
+
+    # One line at each change. The task's has a traceback, as it may be a mistake of its own.
+    lines = said(server)
+    assert sorted(lines[lines.index(("INFO", "schema works")) + 1 :]) == [
+        ("ERROR", "database fails"),
+        ("ERROR", "forgetting old orders failed; it runs again in 0.5 s"),
+        ("INFO", "database works again, after  failures"),
+        ("INFO", "forgetting old orders works again, after  failures"),
+        ("WARNING", "database does not work"),
+    ]
+
+
+def test_a_frozen_database(orders, postgres):
+    """It takes connections and says nothing: no request waits for long, and no slot is lost."""
+    migrated(orders, postgres)
+    with serving(orders, postgres) as server:
+        place_all(server, CLIENTS)  # all connections of the pool are open
+        postgres.signal(signal.SIGSTOP)
+        started = time.monotonic()
+        answers = place_all(server, 2 * CLIENTS)
+        took = time.monotonic() - started
+        assert {status for status, _, _ in answers} == {503}
+        assert took < 40
+        assert get(server.management, "/readyz")[0] == 200
+        assert get(server.management, "/healthz")[0] == 200
+        postgres.signal(signal.SIGCONT)
+        eventually(lambda: place(server)[0] == 201, seconds=30)
+        assert [place(server)[0] for _ in range(CLIENTS)] == [201] * CLIENTS
+
+
+def test_a_statement_that_takes_too_long(orders, postgres):
+    """Another transaction holds the table: the server cancels, and the connection stays good."""
+    migrated(orders, postgres)
+    with serving(orders, postgres) as server, psycopg.connect(postgres.url) as other:
+        other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        assert place(server)[0] == 503
+        server.wait_for("database fails: .*canceling statement due to statement timeout")
+        other.rollback()
+        assert place(server)[0] == 201
+
+
+def test_the_worker_closes_its_connections(orders, postgres):
+    migrated(orders, postgres)
+    before = statistic(postgres, "sessions_abandoned")
+    with serving(orders, postgres) as server:
+        place_all(server, CLIENTS)
+        assert statistic(postgres, "numbackends") <= 17  # CONCURRENCY, and the one that asks
+
+    eventually(lambda: statistic(postgres, "numbackends") == 1)
+    assert statistic(postgres, "sessions_abandoned") == before
