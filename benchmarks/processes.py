@@ -3,7 +3,6 @@
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 from urllib.request import ProxyHandler, build_opener
+
+from tests.process.logged import free_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -72,12 +73,6 @@ def get(url: str, timeout: float = 60) -> bytes:
     """Return a body; raises OSError, which for a status of 400 or more is an HTTPError."""
     with LOOPBACK.open(url, timeout=timeout) as response:
         return bytes(response.read())
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextmanager
