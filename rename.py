@@ -42,7 +42,7 @@ PINS = ("simpy",)  # of requirements-dev.txt; nothing but the benchmarks needs t
 FORK = Path("fork")  # its files take the places of those in the root
 MARK = "leaves with make rename"
 MARKED = re.compile(
-    rf"^ *(?:#|<!--) begin: {MARK}.*\n(?:.*\n)*?" rf" *(?:#|<!--) end: {MARK}.*\n", re.MULTILINE
+    rf"^ *(?:#|<!--) begin: {MARK}.*\n(?:.*\n)*? *(?:#|<!--) end: {MARK}.*\n", re.MULTILINE
 )
 
 
@@ -89,9 +89,9 @@ def git(*arguments: str) -> str:
 
 
 def rewrite(file: Path, name: str) -> None:
-    """Change a file's text and its own name; what is not text, such as an image, stays.
+    """Change a file's text and its own name, and remove the lines between marks.
 
-    The lines that are marked to leave do so.
+    What is not text, such as an image, stays as it is.
     """
     try:
         text = file.read_text()
