@@ -16,7 +16,7 @@ SBOM ?= sbom.cdx.json
 SEED ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test test-all fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune lock lock-upgrade clean
+.PHONY: help run dev test test-all coverage fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune lock lock-upgrade clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -53,6 +53,10 @@ test-all: test ## Run every test that needs no cluster: real processes, load, fu
 	$(VENV)/bin/pytest $(PARALLEL) $(SLOW) --ignore tests/process/test_gunicorn_conf.py \
 		$(PYTEST) $(NONE_HERE)
 	$(VENV)/bin/pytest tests/timing $(PYTEST) $(NONE_HERE)
+
+# Not part of `make test`: to watch each line costs more than half as much CPU again on Python 3.11.
+coverage: $(VENV)/dev ## Print which lines of service/ no quick test runs (service/runtime left out)
+	$(VENV)/bin/pytest $(QUICKLY) $(QUICK) --cov=service --cov-report=term-missing:skip-covered $(PYTEST)
 
 fuzz: $(VENV)/dev ## Fuzz for long: routes, bytes, settings (make test-all does so for a minute)
 	$(VENV)/bin/pytest tests/fuzz --fuzz $(SEED) --capture=no $(PYTEST)
@@ -178,7 +182,7 @@ rename: ## Make this clone a service of your own: make rename NAME=orders
 
 # end: leaves with make rename
 clean: ## Remove the virtual environments and caches
-	rm -rf $(VENV) $(SCAN) .venv-references $(SBOM) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(SCAN) .venv-references $(SBOM) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 # The stamps say what the environment holds, so that a second `make` installs nothing.
 $(VENV)/bin/pip $(SCAN)/bin/pip:
