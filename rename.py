@@ -28,6 +28,8 @@ LEAVES = (
     "benchmarks",
     "requirements-bench.txt",
     "tests/repository",
+    "tests/e2e/postgres",
+    "tests/e2e/test_database.py",
     "docs/admission.md",
     "docs/admission.png",
     "docs/benchmarks.md",

@@ -64,7 +64,12 @@ def image_of(kustomization: Path) -> str:
     raise LookupError(f"no Deployment in {kustomization}")
 
 
-def build(image: str, target: str = "runtime", requirements: str = "requirements.txt") -> None:
+def build(
+    image: str,
+    target: str = "runtime",
+    requirements: str = "requirements.txt",
+    folder: Path = ROOT,
+) -> None:
     """Build a target of the Dockerfile under a name, with its tag as the version."""
     arguments = [
         "--tag",
@@ -81,7 +86,7 @@ def build(image: str, target: str = "runtime", requirements: str = "requirements
     if commit := revision():
         arguments += ["--build-arg", f"REVISION={commit}"]
     # BuildKit, which older Docker must be asked for, leaves out the stages that are not needed.
-    run("docker", "build", *arguments, ROOT, env={"DOCKER_BUILDKIT": "1"}, seconds=600)
+    run("docker", "build", *arguments, folder, env={"DOCKER_BUILDKIT": "1"}, seconds=600)
 
 
 @cache  # a commit made while the suite runs is not what was built

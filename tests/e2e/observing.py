@@ -32,6 +32,7 @@ IMAGES = {
         "KEDA_METRICS_APISERVER_IMAGE",
         "ghcr.io/kedacore/keda-metrics-apiserver:2.21.0",
     ),
+    "postgres": ("POSTGRES_IMAGE", "postgres-debian:e2e"),  # built where it is needed
     "nginx": ("PROXIES_IMAGE", "nginx:1.30"),
     "haproxy": ("PROXIES_IMAGE", "haproxy:3.2"),
     "envoy": ("PROXIES_IMAGE", "envoyproxy/envoy:v1.40.0"),
