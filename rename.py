@@ -36,7 +36,9 @@ LEAVES = (
     "docs/beside-stock.png",
     "docs/e2e-full.txt",
     "docs/promises.md",
-    "docs/rollout.png",
+    "docs/rollout-after.png",
+    "docs/rollout-before.png",
+    "docs/rollout-during.png",
     ".ci",
     "rename.py",
 )

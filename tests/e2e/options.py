@@ -31,6 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--image", metavar="REFERENCE", help="deploy this image, which exists, and build none"
     )
     group.addoption(
-        "--screenshot", metavar="FILE", help="where to leave a picture of the page in a rollout"
+        "--screenshots",
+        metavar="FOLDER",
+        help="where to leave pictures of the page before, during and after a rollout",
     )
     group.addoption("--results", metavar="FILE", help="where to leave what the tests found")

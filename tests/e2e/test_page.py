@@ -1,6 +1,6 @@
 """The page at `/` in a real browser, while the cluster rolls a new version out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -29,8 +29,28 @@ def new_version(app: App, cluster: Cluster) -> Iterator[None]:
     eventually(app.settled, seconds=120)
 
 
+@pytest.fixture
+def picture(page: Page, pytestconfig: pytest.Config) -> Callable[[str, int], None]:
+    """Leave a picture of a moment, after so many more answers; without a folder none."""
+
+    def take(moment: str, more: int) -> None:
+        def there_is_something_to_see() -> None:
+            assert page.count("answered") >= counted + more
+
+        if folder := pytestconfig.getoption("screenshots"):
+            counted = page.count("answered")
+            eventually(there_is_something_to_see, seconds=30, every=0.1)
+            page.screenshot(f"{folder}/rollout-{moment}.png")
+
+    return take
+
+
 def test_rollout(
-    page: Page, app: App, url: str, request: pytest.FixtureRequest, pytestconfig: pytest.Config
+    page: Page,
+    app: App,
+    url: str,
+    request: pytest.FixtureRequest,
+    picture: Callable[[str, int], None],
 ) -> None:
     def all_pods_are_shown() -> set[str]:
         assert set(page.tiles()) == set(app.ready())
@@ -45,14 +65,15 @@ def test_rollout(
     page.open(f"{url}/")
     old = eventually(all_pods_are_shown, seconds=30)
     assert len(old) == 1
+    picture("before", 60)
 
     request.getfixturevalue("new_version")
     eventually(both_versions_are_shown, seconds=120, every=0.1)
-    if picture := pytestconfig.getoption("screenshot"):
-        page.screenshot(picture)
+    picture("during", 8)
     eventually(only_the_new_one_is_shown, seconds=120)
     eventually(app.settled, seconds=60)
     eventually(all_pods_are_shown, seconds=30)
+    picture("after", 20)
 
     assert (page.count("failed"), page.count("shed")) == (0, 0)
     assert page.console() == []
