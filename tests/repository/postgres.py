@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psycopg
-import pytest
 
+from tests.e2e.absence import missing
 from tests.runtime.raw import eventually
 
 DEBIAN = Path("/usr/lib/postgresql")  # there they are not on PATH
@@ -23,7 +23,7 @@ class Postgres:
     def __init__(self):
         initdb, self.program = (shutil.which(name, path=PLACES) for name in ("initdb", "postgres"))
         if not (initdb and self.program):
-            pytest.skip(f"needs PostgreSQL: initdb and postgres on PATH or in {DEBIAN}/*/bin")
+            missing("postgres", f"no initdb and postgres on PATH or in {DEBIAN}/*/bin")
         # It refuses to run as root.
         self.user = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
         # Not below pytest's folder, which other users may not enter.
