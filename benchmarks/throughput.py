@@ -56,11 +56,9 @@ def measure(rounds: int = ROUNDS) -> list[Comparison]:
 
 
 def p99(process: Running, offered: float) -> float:
-    """Return milliseconds from a request to its answer; more than 1 % refused or late count as a
-    second, so that nobody gets faster by them. Raises SystemExit if a connection broke."""
+    """Return milliseconds from a request to its answer; more than 1 % refused, late or broken count
+    as a second, so that nobody gets faster by them."""
     found = load.rate(f"{process.url}/", offered, SECONDS)
-    if not set(found.outcomes) <= {"200", "503", "timeout"}:
-        sys.exit(f"benchmarks: {process.url}: {found.outcomes}")
     failed = found.failed > 0.01 * found.count
     return 1000 * (load.PATIENCE if failed else found.get("p99"))
 
