@@ -2,10 +2,11 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
 log = logging.getLogger(__name__)
+
+LAST = 0.5  # seconds for a run that goes on when the task is to end
 
 
 class Outcome:
@@ -32,23 +33,33 @@ class Outcome:
         self._failures, self._kind = 0, None
 
 
-def every(seconds: float, task: Callable[[], None], name: str = "a background task") -> None:
+def every(
+    seconds: float, task: Callable[[], None], name: str = "a background task"
+) -> Callable[[], None]:
     """Run a task now and again, with so many seconds between two runs, in a thread of its own.
 
     What it raises is logged under `name`: once while it goes on, and once more when the task works
-    again. It ends with the process, in the middle of a run if need be. Call this while the app is
-    built, which is after the fork: threads do not survive one.
+    again. It ends with the process, in the middle of a run if need be. Where that is too late, call
+    what this returns: no run begins after it, and one that goes on has LAST seconds to end. Call
+    this while the app is built, which is after the fork: threads do not survive one.
     """
-    outcome = Outcome(name, seconds)
+    outcome, ended = Outcome(name, seconds), threading.Event()
 
     def run() -> None:
-        while True:
+        while not ended.is_set():
             try:
                 task()
             except Exception as problem:
                 outcome.failed(problem)
             else:
                 outcome.worked()
-            time.sleep(seconds)
+            ended.wait(seconds)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+
+    def end() -> None:
+        ended.set()
+        thread.join(LAST)
+
+    return end

@@ -3,12 +3,14 @@
 import logging
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from flask import Flask
+if TYPE_CHECKING:  # the master reads LONGEST, and needs no Flask
+    from flask import Flask
 
 log = logging.getLogger(__name__)
 
-LONGEST = 2.0  # seconds for all of them, as GRACEFUL_TIMEOUT is for the requests before
+LONGEST = 2  # seconds for all of them, as GRACEFUL_TIMEOUT is for the requests before
 
 
 class Closing:
@@ -44,6 +46,6 @@ class Closing:
                 log.exception("closing failed")
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: "Flask") -> None:
     """Begin without any."""
     app.extensions["closing"] = Closing()

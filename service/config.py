@@ -24,7 +24,7 @@ from service.parsing import (
 from service.setting_files import content
 from service.version import __version__
 
-_PASSWORD = re.compile("//[^/@]*:[^/@]*@")  # in a URL
+PASSWORD = re.compile("//[^/@]*:[^/@]*@")  # in a URL
 
 
 class SettingError(ValueError):
@@ -223,7 +223,7 @@ class Config:
         shown = {}
         for setting in fields(self):
             name, value = setting.name.upper(), getattr(self, setting.name)
-            secret = is_secret(name) or name in self.from_files or _PASSWORD.search(str(value))
+            secret = is_secret(name) or name in self.from_files or PASSWORD.search(str(value))
             shown[name] = "***" if value and secret else value
         return shown
 

@@ -24,13 +24,19 @@ class Dependencies:
     """Which of them work; one of these an app.
 
     `works` is called with the name of one whenever its check has passed. It returns whether the
-    log says so without this.
+    log says so without this. `at_end` is given what ends a check.
     """
 
-    def __init__(self, registry: CollectorRegistry, works: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        works: Callable[[str], bool],
+        at_end: Callable[[Callable[[], None]], None],
+    ) -> None:
         self._up: dict[str, bool] = {}  # by name: whether the last check passed
         self._watched: set[str] = set()  # those that readiness does not ask for
         self._works = works
+        self._at_end = at_end
         self._gauge = Gauge(
             "hellopod_dependency_up",
             "Whether the last check of a dependency passed",
@@ -85,12 +91,12 @@ class Dependencies:
                 if not self._works(name) and found != before:
                     log.info("%s works", name)
 
-        background.every(every, look, name)
+        self._at_end(background.every(every, look, name))
 
 
 def init_app(app: Flask) -> None:
     """Begin without any; those that have outages too end them."""
     extensions = app.extensions
     extensions["dependencies"] = Dependencies(
-        extensions["metrics_registry"], extensions["outages"].works
+        extensions["metrics_registry"], extensions["outages"].works, extensions["closing"].add
     )

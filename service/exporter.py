@@ -136,9 +136,10 @@ class Counting:
     def teardown(self, error: BaseException | None = None) -> None:
         """Count an exception, which ends the request where there is no response.
 
-        Flask asks the app whether to hand it over, but for that of a stream with context.
+        That of a dependency has been counted and answered: service/outages.py.
         """
-        if error and not current_app.should_ignore_error(error):
+        outages = current_app.extensions.get("outages")
+        if error and not (outages and outages.is_known(error)):
             bound_method(current_request())
             self.hooks["teardown"](error)
 

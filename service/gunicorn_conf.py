@@ -30,7 +30,7 @@ try:
 except SettingError as error:
     drain.refuse_start(error)
 
-from service import gunicorn_options  # noqa: E402
+from service import closing, gunicorn_options  # noqa: E402
 from service.heartbeat import Heartbeat, folder  # noqa: E402
 from service.logs import GunicornLogger, logging_config  # noqa: E402
 from service.readiness import not_ready  # noqa: E402
@@ -104,9 +104,10 @@ worker_connections = 1000 + threads
 # event loop takes and refuses thousands a second; a shorter queue overflows before it gets there,
 # and each client that is dropped waits a second for its next try.
 backlog = 1024
-# Beyond that of the requests, for the last spans; terminationGracePeriodSeconds has room for it.
+# Beyond that of the requests, for the last spans and what the app closes;
+# terminationGracePeriodSeconds has room for both.
 flush_seconds = 2 if settings.otel_exporter_otlp_endpoint else 0
-graceful_timeout = settings.graceful_timeout + flush_seconds
+graceful_timeout = settings.graceful_timeout + flush_seconds + closing.LONGEST
 keepalive = settings.keepalive
 # The worker's heartbeat: one that is stopped is replaced after this, within a minute.
 timeout = 30
@@ -202,8 +203,8 @@ def worker_exit(_server: Any, worker: Any) -> None:
 
         if not tracing.stop(app, flush_seconds):
             worker.log.warning("spans are lost: no answer from OTEL_EXPORTER_OTLP_ENDPOINT")
-    if closing := getattr(app, "extensions", {}).get("closing"):
-        closing.close()
+    if closes := getattr(app, "extensions", {}).get("closing"):
+        closes.close()
 
 
 try:  # now that all of ours is known

@@ -4,6 +4,8 @@ import logging
 import threading
 from collections.abc import Callable
 
+from service.config import PASSWORD
+
 log = logging.getLogger(__name__)
 
 QUIET = 5.0  # seconds without a failure, before a success ends an outage: as Dependencies checks
@@ -48,5 +50,5 @@ class Outage:
 
 
 def first_line(failure: BaseException) -> str:
-    """Return what an exception says; SQL and its parameters, which hold data, come below that."""
-    return str(failure).partition("\n")[0][:LONGEST]
+    """Return what an exception says, without a URL's password; SQL, which holds data, is below."""
+    return PASSWORD.sub("//***@", str(failure).partition("\n")[0])[:LONGEST]

@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from werkzeug.wrappers import Response
 
 from service.errors import problem
+from service.http1.head import ProtocolError
 from service.outage_log import Outage
 from service.request import current_request
 from service.uncaught import Uncaught
@@ -106,23 +107,23 @@ class Outages:
         detail = f"The {outage.name} does not answer."
         return problem(ServiceUnavailable(detail, retry_after=retry_after))
 
-    def _found(self, error: BaseException | None) -> tuple[Dependency, BaseException] | None:
+    def _found(
+        self, error: BaseException | None, deepest: int = DEEPEST
+    ) -> tuple[Dependency, BaseException] | None:
         """Find the failure in an exception: itself, its cause, or all of a group.
 
         A cause is what `raise ... from` names: what is raised while another is handled without
         that, may be a mistake of its own. So may be one of a group.
         """
-        for _ in range(DEEPEST):
-            if error is None:
-                return None
-            for kind in type(error).__mro__:
-                if dependency := self._dependencies.get(kind):
-                    return dependency, error
-            if isinstance(error, BaseExceptionGroup):
-                found = [self._found(each) for each in error.exceptions]
-                return found[0] if all(found) else None
-            error = error.__cause__
-        return None
+        if not deepest or error is None or isinstance(error, ProtocolError):
+            return None  # what a client sent is nobody's outage, though it is an OSError
+        for kind in type(error).__mro__:
+            if dependency := self._dependencies.get(kind):
+                return dependency, error
+        if isinstance(error, BaseExceptionGroup):
+            found = [self._found(each, deepest - 1) for each in error.exceptions]
+            return found[0] if all(found) else None
+        return self._found(error.__cause__, deepest - 1)
 
     def works(self, name: str) -> bool:
         """Note that a dependency does what it should, which ends its outage after QUIET seconds.

@@ -31,9 +31,6 @@ class Failures(Protocol):
     def answer(self, error: BaseException, environ: dict[str, Any]) -> Response | None:
         """Return the answer to one, which is counted; None for any other exception."""
 
-    def is_known(self, error: BaseException) -> bool:
-        """Return whether it is one."""
-
 
 class Uncaught:
     """What a Flask app does at the ends that are not covered by its error handlers."""
@@ -42,10 +39,8 @@ class Uncaught:
         self._app = app
         self._failures = failures
         self._handle = app.handle_exception
-        self._ignores = app.should_ignore_error
         self._serve = app.wsgi_app
         app.handle_exception = self.handle  # type: ignore[assignment, method-assign]
-        app.should_ignore_error = self.ignores  # type: ignore[method-assign]
         app.wsgi_app = self.serve  # type: ignore[assignment, method-assign]
 
     def handle(self, error: Exception) -> FlaskResponse:
@@ -70,11 +65,6 @@ class Uncaught:
                 if not self._failures.answer(error, asked.environ):
                     self._app.log_exception(sys.exc_info())
         return response
-
-    def ignores(self, error: BaseException | None) -> bool:
-        """Tell whether the end of a request need not know of an exception: it has been answered."""
-        known = error is not None and self._failures.is_known(error)
-        return known or self._ignores(error)
 
     def serve(self, environ: dict[str, Any], respond: "StartResponse") -> Iterable[bytes]:
         """Serve a request; its head waits for the first part, until which 503 can be answered."""

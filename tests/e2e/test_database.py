@@ -100,6 +100,10 @@ class Orders:
         assert response.status == 201, response.data
         return response.json()["number"]
 
+    def is_down(self) -> None:
+        """Raise AssertionError while the database answers."""
+        assert self.ask("POST", "/api/orders", pieces=3).status == 503
+
     def stop_database(self) -> None:
         """Refuse new connections to it, and end all that there are."""
         self.cluster.kubectl("patch", "service/postgres", "--patch", NOWHERE)
@@ -182,6 +186,7 @@ def test_a_database_that_is_down(orders: Orders) -> None:
     for _ in range(20):
         orders.place()
     orders.stop_database()
+    eventually(orders.is_down, seconds=10)
     until = time.monotonic() + DOWN
     statuses = []
     while time.monotonic() < until:

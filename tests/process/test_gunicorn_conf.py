@@ -93,7 +93,7 @@ def test_settings_reach_gunicorn():
 
     config = Config()
     assert int(found["threads"]) >= config.concurrency + config.queue_length + 8
-    assert (found["keepalive"], found["graceful_timeout"]) == ("66", "7")
+    assert (found["keepalive"], found["graceful_timeout"]) == ("66", "9")
     assert found["worker_tmp_dir"] == "/dev/shm"
     assert found["control_socket_disable"] == "True"
     assert found["forwarder_headers"] == found["forwarded_allow_ips"] == "[]"

@@ -1,5 +1,6 @@
 import logging
 import threading
+import time
 
 import pytest
 
@@ -41,6 +42,24 @@ def test_logs_changes_and_not_each_run(caplog, failures, logged):
     ]
     assert lines == logged
     assert all("forgetting old orders" in record.getMessage() for record in caplog.records)
+
+
+def test_no_run_begins_after_the_end():
+    runs, begun, let = [], threading.Event(), threading.Event()
+
+    def task():
+        runs.append(1)
+        begun.set()
+        let.wait(10)
+
+    end = background.every(0.001, task)
+    assert begun.wait(10)
+    threading.Timer(0.1, let.set).start()
+    end()
+
+    assert let.is_set()  # it waited for the run that went on
+    time.sleep(0.05)
+    assert runs == [1]
 
 
 def test_does_not_keep_the_process():

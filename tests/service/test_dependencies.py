@@ -237,7 +237,9 @@ def test_a_check_that_passes_ends_an_outage_of_that_name(database, caplog, said)
     """Of which one line is enough."""
     caplog.set_level("INFO", logger="service.dependencies")
     ended = []
-    dependencies = Dependencies(CollectorRegistry(), lambda name: ended.append(name) or said)
+    dependencies = Dependencies(
+        CollectorRegistry(), lambda name: ended.append(name) or said, lambda end: None
+    )
     dependencies.require("store", database.ping, every=0.01)
 
     eventually(lambda: ended[:2] == ["store"] * 2)
