@@ -33,7 +33,8 @@ dev: $(VENV)/reload ## The same, started anew at each file of service/ that is s
 QUICK := tests/service tests/runtime tests/http1 tests/manifests tests/process/test_gunicorn_conf.py
 # CI sets this variable. There the time is a promise, and later runs would miss it little by little.
 LIMIT := $(if $(CI),timeout 180)
-SLOW := tests/process tests/fuzz tests/browser tests/commands tests/documents
+# A fork without the page has no tests of it.
+SLOW := tests/process tests/fuzz $(wildcard tests/browser) tests/commands tests/documents
 # begin: leaves with make rename
 SLOW += tests/repository benchmarks/tests
 # end: leaves with make rename

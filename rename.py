@@ -22,8 +22,8 @@ LINE = 100  # characters of a line of text
 MOST_IN_A_LINE = 4  # times that it has the name
 TAKEN = re.compile("default|kube-.*")  # the namespaces of Kubernetes itself
 
-# What measures hellopod and compares it, what it promises, what tests these, and the gate of this
-# repository. Nothing else imports from there: banned-api in pyproject.toml.
+# What measures hellopod and compares it, what it promises, what tests these, and this repository's
+# own CI (.ci). Nothing else imports from there: banned-api in pyproject.toml.
 LEAVES = (
     "benchmarks",
     "requirements-bench.txt",

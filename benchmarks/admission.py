@@ -3,9 +3,10 @@
 python -m benchmarks.admission [--all] [--handlers "c6+w94 c20"] [--loads "x3 x10 step burst"]
     [--fixed "1 2 4 8 16"] [--quota 0.5] [--connections new] [--seconds 5] [--output FILE]
 
-A cell is one of benchmarks/model/cells.py: a handler and a load, which is as many clients as slots
-("closed") or a multiple of what stock serves to these. From three times on the yardstick is the
-best of gthread with 16 threads and of the fixed limits with the gate held open. Server and load
+A cell is one of benchmarks/model/cells.py. Its handler is written as in benchmarks/apps.py: c6+w94
+computes for 6 ms and waits for 94. Its load is as many clients as slots ("closed") or a multiple of
+what stock serves to these. From three times on the yardstick is the best of gthread with 16 threads
+and of fixed limits: hellopod with CONCURRENCY alone, its gate held open. Server and load
 have a core each; with a quota the servers run in containers that may use so much of theirs, which
 needs Docker. Probes come 20 times a second. Writes results/admission.json, or the output; prints a
 line for each cell, and what is missed at the end. benchmarks.pictures draws three of its handlers.
@@ -32,7 +33,7 @@ OURS = replace(servers.with_steps(servers.HELLOPOD), name="ours")
 FIXED = servers.with_steps(servers.HELLOPOD, "benchmarks.apps:steps_without_gate()")
 STOCK = replace(servers.with_steps(servers.BARE), name="stock")
 PROBE_EVERY = 0.05  # seconds
-MOST = 4000  # requests a second: more than that the client sends late
+MOST = 4000  # requests a second: beyond it the client itself falls behind; such cells are left out
 ALL = "x0.5 x0.8 x1 x1.5 x3 x10 step burst"
 FRESH = "fresh"  # a burst for a pod that has just started
 SETTINGS = ("PORT", "MANAGEMENT_PORT", "POD_NAME", "CONCURRENCY")  # that a container is given

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-LAST = 0.5  # seconds for a run that goes on when the task is to end
+LAST = 0.5  # seconds that a run may still take when its task is told to end
 
 
 class Outcome:
@@ -36,12 +36,12 @@ class Outcome:
 def every(
     seconds: float, task: Callable[[], None], name: str = "a background task"
 ) -> Callable[[], None]:
-    """Run a task now and again, with so many seconds between two runs, in a thread of its own.
+    """Run a task at once, and again so many seconds after each run, in a thread of its own.
 
-    What it raises is logged under `name`: once while it goes on, and once more when the task works
-    again. It ends with the process, in the middle of a run if need be. Where that is too late, call
-    what this returns: no run begins after it, and one that goes on has LAST seconds to end. Call
-    this while the app is built, which is after the fork: threads do not survive one.
+    What it raises is logged under `name`: the first failure, one of another class, and that the
+    task works again. It ends with the process, in the middle of a run if need be. Where that is too
+    late, call what this returns: no run begins after it, and one that goes on has LAST seconds to
+    end. Call this while the app is built, which is after the fork: threads do not survive one.
     """
     outcome, ended = Outcome(name, seconds), threading.Event()
 

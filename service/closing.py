@@ -42,7 +42,7 @@ class Closing:
             close = self._closes.pop()
             try:
                 close()
-            except Exception:
+            except Exception:  # the others are to close, too
                 log.exception("closing failed")
 
 

@@ -1,4 +1,4 @@
-"""What the service cannot work without. Readiness knows of it, liveness never does.
+"""Checks of what the service depends on. Readiness may ask for them, liveness never does.
 
 A probe only looks up what a thread found out last: it is answered at once, whatever the dependency
 does, and each pod asks it every few seconds, however often it is probed.
@@ -17,14 +17,14 @@ from service.outage_log import first_line
 log = logging.getLogger(__name__)
 
 EVERY = 5.0  # seconds between two checks: as often as the readiness probe asks
-TIMEOUT = 5.0  # seconds of a check: REQUEST_TIMEOUT's default, after which it helps no request
+TIMEOUT = 5.0  # seconds of a check: as REQUEST_TIMEOUT by default, the budget of calls
 
 
 class Dependencies:
     """Which of them work; one of these an app.
 
-    `works` is called with the name of one whenever its check has passed. It returns whether the
-    log says so without this. `at_end` is given what ends a check.
+    `works` is called with the name of one after each check that passed. It returns True where it
+    logs that by itself. `at_end` is given what ends a check.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class Dependencies:
     ) -> None:
         """Be unready until `check` returns, and while it raises or takes longer than `timeout`.
 
-        It is called in threads of its own, `every` so many seconds. With `ready=False` it counts in
-        log and metrics alone. That is right for what all pods share: without it no other pod is
-        better. Raises ValueError for a name that is taken, or a timeout of 0 s or less.
+        It is called in threads of its own, every `every` seconds. With `ready=False` it counts in
+        log and metrics alone. That is right for what all pods share: while it is down, no other pod
+        would serve better. Raises ValueError for a name that is taken, or a timeout of 0 s or less.
         """
         if name in self._up:
             raise ValueError(f"{name!r} is a dependency already")
@@ -95,7 +95,7 @@ class Dependencies:
 
 
 def init_app(app: Flask) -> None:
-    """Begin without any; those that have outages too end them."""
+    """Begin without any. A check that passes ends the outage of its name."""
     extensions = app.extensions
     extensions["dependencies"] = Dependencies(
         extensions["metrics_registry"], extensions["outages"].works, extensions["closing"].add

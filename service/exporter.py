@@ -138,8 +138,10 @@ class Counting:
 
         That of a dependency has been counted and answered: service/outages.py.
         """
+        if error is None:
+            return
         outages = current_app.extensions.get("outages")
-        if error and not (outages and outages.is_known(error)):
+        if not (outages and outages.is_known(error)):
             bound_method(current_request())
             self.hooks["teardown"](error)
 

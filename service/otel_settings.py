@@ -30,7 +30,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "OTEL_BSP_SCHEDULE_DELAY": ABOVE_ZERO,
     "OTEL_BSP_EXPORT_TIMEOUT": ABOVE_ZERO,
 }
-for _kind in ("", "TRACES_"):  # the second is for spans alone, and comes first
+for _kind in ("", "TRACES_"):  # OTEL_EXPORTER_OTLP_TRACES_... is for spans, and preferred
     PARSERS |= {
         f"OTEL_EXPORTER_OTLP_{_kind}TIMEOUT": seconds(0.001, 3600),
         f"OTEL_EXPORTER_OTLP_{_kind}COMPRESSION": one_of("none", "gzip", "deflate"),

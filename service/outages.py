@@ -19,7 +19,7 @@ DEEPEST = 10  # causes of causes that are looked at; they may go round in a circ
 
 
 class Dependency(NamedTuple):
-    """One that has exceptions of its own."""
+    """The outage of one, the count of its failures, and its Retry-After in seconds."""
 
     outage: Outage
     failures: Counter
@@ -49,8 +49,8 @@ class Outages:
         """Answer 503 where one of these exceptions leaves a request; Retry-After is in seconds.
 
         A handler for a class below one of these comes first, as do those of a blueprint. Call this
-        while the app is built. Raises ValueError for what would hide a mistake in the code, or has
-        a handler already; a handler for one of these raises it later.
+        while the app is built. Raises ValueError for Exception, for an HTTP error, and for a class
+        that has a handler; to register one for these classes later raises it, too.
         """
         if name in self._outages:
             raise ValueError(f"{name!r} is registered already")
@@ -112,8 +112,8 @@ class Outages:
     ) -> tuple[Dependency, BaseException] | None:
         """Find the failure in an exception: itself, its cause, or all of a group.
 
-        A cause is what `raise ... from` names: what is raised while another is handled without
-        that, may be a mistake of its own. So may be one of a group.
+        A cause is what `raise ... from` names. What an `except` block raises without it may be a
+        mistake, and does not count. A group counts if all its exceptions do.
         """
         if not deepest or error is None or isinstance(error, ProtocolError):
             return None  # what a client sent is nobody's outage, though it is an OSError
@@ -129,7 +129,7 @@ class Outages:
         """Note that a dependency does what it should, which ends its outage after QUIET seconds.
 
         A check that Dependencies knows by the same name calls this by itself. Returns whether there
-        is or was an outage, whose end the log says; there is none of an unknown name.
+        is or was an outage, of which the log says the end; False for an unknown name.
         """
         outage = self._outages.get(name)
         return outage is not None and outage.worked()

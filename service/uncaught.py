@@ -1,7 +1,9 @@
 """Failures of a dependency where Flask's error handlers do not see them.
 
-Flask looks at an exception's own class, and at what leaves a view or a hook before it. What is
-raised behind a view, by the parts of a stream, or from a failure, it makes 500 of, or cuts.
+Flask calls error handlers for what a view or a hook before it raises, and looks at the exception's
+own class alone. Three kinds escape it: what a hook behind the view or a teardown function raises,
+what a part of a stream raises, and what was raised `from` a dependency's exception. Flask answers
+500, or cuts the response. Here they are answered with 503 as long as that is possible.
 """
 
 import sys
@@ -67,7 +69,7 @@ class Uncaught:
         return response
 
     def serve(self, environ: dict[str, Any], respond: "StartResponse") -> Iterable[bytes]:
-        """Serve a request; its head waits for the first part, until which 503 can be answered."""
+        """Serve a request; hold its head back until the first part is there, and 503 possible."""
         if not self._failures.are_known():
             return self._serve(environ, respond)
         head: list[Any] = []
@@ -108,7 +110,7 @@ class Uncaught:
 
 
 class Parts:
-    """The parts of a response; `cut` is told what one of them raises, but for the first."""
+    """The parts of a response; `cut` is called with what any part behind the first raises."""
 
     def __init__(
         self,

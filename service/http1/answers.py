@@ -55,7 +55,7 @@ def date() -> str:
 
 # Few differ: the loop's answers are refusals, errors, probes and scrapes.
 @lru_cache(maxsize=64)
-def head(status: int, length: int, content_type: str, close: bool) -> str:
+def fixed_lines(status: int, length: int, content_type: str, close: bool) -> str:
     """Return the lines that do not depend on the moment, nor on the request."""
     return (
         f"HTTP/1.1 {status} {REASONS[status]}\r\n"
@@ -109,7 +109,7 @@ class Answers:
     ) -> bytes:
         """Return a whole response; `identity` is the request's id, if it is known already."""
         text = (
-            f"{head(status, len(body), content_type, close)}"
+            f"{fixed_lines(status, len(body), content_type, close)}"
             f"Date: {date()}\r\n"
             f"X-Pod-Name: {self.pod}\r\n"
             f"X-Request-ID: {identity or request_id(request.fields, self.conceal)}\r\n"

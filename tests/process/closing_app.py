@@ -24,6 +24,12 @@ closing.add(fail)
 closing.add(lambda: log.warning("closing the pool"))
 
 
+@app.get("/endless")
+def endless():
+    log.warning("asked")
+    time.sleep(60)
+
+
 @app.get("/slow")
 def slow():
     log.warning("asked")

@@ -15,9 +15,10 @@ BLOCK = re.compile(rf"```(?:python|yaml|toml)\n{FIRST_LINE}\n(.*?)```", re.DOTAL
 
 def follow(directory):
     """Do in a copy what its guide says."""
-    for path in ("service/page.py", "tests/service/test_page.py"):
+    for path in ("service/page.py", "tests/service/test_page.py", "tests/e2e/test_page.py"):
         (directory / path).unlink()
-    shutil.rmtree(directory / "service/templates")
+    for path in ("service/templates", "tests/browser"):
+        shutil.rmtree(directory / path)
     contract = directory / "service/openapi.yaml"
     text, deleted = re.subn(r"(?m)^  /(?:api/echo)?:\n(?:   .*\n)+", "", contract.read_text())
     assert deleted == 2

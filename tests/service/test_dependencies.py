@@ -225,6 +225,19 @@ def test_one_that_hangs_is_not_up(client, dependencies, database):
     database.recover(dependencies)
 
 
+def test_no_check_begins_behind_the_closing(app):
+    """It would connect anew, through the pool that has been closed."""
+    asked = []
+    app.extensions["closing"].add(lambda: asked.append("closed"))
+    app.extensions["dependencies"].require("store", lambda: asked.append("asked"), every=0.01)
+    eventually(lambda: asked)
+
+    app.extensions["closing"].close()
+    time.sleep(0.1)
+
+    assert asked[-1] == "closed"
+
+
 def test_a_name_is_taken_once(dependencies, database):
     dependencies.require("database", database.ping)
 
