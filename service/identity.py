@@ -42,15 +42,20 @@ class Identity:
 
     def as_dict(self) -> dict[str, Any]:
         """All fields and whether the pod is draining, in the order of the OpenAPI schema."""
-        draining = current_app.extensions["pod_state"].stage != Stage.SERVING
+        draining = serving().extensions["pod_state"].stage != Stage.SERVING
         return vars(self) | {"draining": draining}
 
 
 def current() -> Identity:
     """Return the identity of the app that serves this request."""
-    app = current_app._get_current_object()  # type: ignore[attr-defined]  # dear through the proxy
-    identity: Identity = app.extensions["identity"]
+    identity: Identity = serving().extensions["identity"]
     return identity
+
+
+def serving() -> Flask:
+    """Return the app that serves this request itself; each look through the proxy is dear."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    return app
 
 
 def init_app(app: Flask) -> None:

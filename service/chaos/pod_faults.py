@@ -25,7 +25,8 @@ bp = Blueprint("pod_faults", __name__)
 
 # What must stay true while everything else fails, so that one can see what happens.
 SPARED = {*health.PATHS, metrics.PATH, "/api/identity"}
-PIECE = b"x" * (1 << 20)  # of memory, written at once; other threads have their turn in between
+DEFAULT_BYTES = 1 << 20
+PIECE = b"x" * (1 << 16)  # of memory, written at once; every pod has this one, all the time
 
 
 @bp.post("/readiness/<state>")
@@ -40,7 +41,7 @@ def readiness(state: str) -> Response:
 @bp.post("/memory")
 def memory() -> Response:
     """Grow by some bytes and hold them for some seconds, or until the kernel kills somebody."""
-    amount = whole("bytes", min(len(PIECE), most_bytes()), 1, most_bytes())
+    amount = whole("bytes", min(DEFAULT_BYTES, most_bytes()), 1, most_bytes())
     duration = seconds(default=10.0)
     with held.reserve(amount, most_bytes()):
         try:
