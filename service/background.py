@@ -16,9 +16,9 @@ class Outcome:
         self._name = name
         self._seconds = seconds
         self._failures = 0  # since it last worked
-        self._kind: type[Exception] | None = None  # of the last failure that was logged
+        self._kind: type[BaseException] | None = None  # of the last failure that was logged
 
-    def failed(self, problem: Exception) -> None:
+    def failed(self, problem: BaseException) -> None:
         """Log the first failure in a row, and those of another class, with traceback."""
         self._failures += 1
         if type(problem) is not self._kind:
@@ -49,7 +49,7 @@ def every(
         while not ended.is_set():
             try:
                 task()
-            except Exception as problem:
+            except BaseException as problem:  # SystemExit too: it would end this thread unseen
                 outcome.failed(problem)
             else:
                 outcome.worked()

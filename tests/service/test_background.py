@@ -18,6 +18,7 @@ from service import background
             ["ERROR KeyError", "ERROR OSError", "ERROR KeyError", "INFO after 4 failures"],
         ),
         ([KeyError("a"), None, KeyError("b")], ["ERROR KeyError", "INFO after 1 failures"] * 2),
+        ([SystemExit(1), SystemExit(1)], ["ERROR SystemExit", "INFO after 2 failures"]),
     ],
 )
 def test_logs_changes_and_not_each_run(caplog, failures, logged):
