@@ -17,8 +17,9 @@ import sys
 import threading
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ MOST = 4000  # requests a second: beyond it the client itself falls behind; such
 ALL = "x0.5 x0.8 x1 x1.5 x3 x10 step burst"
 FRESH = "fresh"  # a burst for a pod that has just started
 SETTINGS = ("PORT", "MANAGEMENT_PORT", "POD_NAME", "CONCURRENCY")  # that a container is given
+SHARES, REFUSED = ("closed", "x3", "x10"), ("x0.8", "step", "burst")  # columns of the table
 
 
 def limited(server: Server, quota: float) -> Server:
@@ -117,7 +119,8 @@ def measured(cell: Cell, capacity: Found, given: Namespace) -> dict[str, Any]:
     best = max(others, key=lambda name: others[name].goodput)
     fresh = others[FRESH].refused if FRESH in others else 0.0
     missed = misses(cell, ours, rate, others[best].goodput, fresh)
-    beside = f"{ours.goodput / max(others[best].goodput, 1e-9):4.0%} of {best}"
+    share = ours.goodput / max(others[best].goodput, 1e-9)
+    beside = f"{share:4.0%} of {best}"
     print(
         f"{cell.handler:16} {cell.load:6} {ours.goodput:7.1f}/s, "
         f"{beside if cell.is_overload() or cell.load == 'closed' else '':14} "
@@ -126,7 +129,26 @@ def measured(cell: Cell, capacity: Found, given: Namespace) -> dict[str, Any]:
         flush=True,
     )
     rows = [{"server": name, **asdict(each)} for name, each in {"ours": ours, **others}.items()]
-    return {"handler": cell.handler, "load": cell.load, "misses": missed, "servers": rows}
+    what = {"handler": cell.handler, "load": cell.load, "share": share}
+    return {**what, "misses": missed, "servers": rows}
+
+
+def table(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the lines of a Markdown table: a row for each handler, its worst probes at the end."""
+    lines = [
+        "| handler | closed | x3 | x10 | refused: x0.8 | step | burst | probes | misses |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|---|",
+    ]
+    for handler, group in groupby(cells, lambda cell: str(cell["handler"])):
+        of = {str(cell["load"]): cell for cell in group}
+        shares = [f"{of[load]['share']:.0%}" if load in of else "" for load in SHARES]
+        ours = {load: cell["servers"][0] for load, cell in of.items()}
+        refused = [f"{ours[load]['refused']:.1%}" if load in of else "" for load in REFUSED]
+        probe = 1000 * max(row["probe"] for row in ours.values())
+        missed = "; ".join(f"{load} {miss}" for load in of for miss in of[load]["misses"])
+        row = (handler, *shares, *refused, f"{probe:.0f} ms", missed)
+        lines.append(f"| {' | '.join(row)} |")
+    return lines
 
 
 def main() -> None:
@@ -156,8 +178,8 @@ def main() -> None:
             if name == "closed" or one.factor * capacity.goodput <= MOST:
                 cells.append(measured(one, capacity, given))
                 results.write(given.output, {**head, "cells": cells})
-    missed = [f"{each['handler']} {each['load']}" for each in cells if each["misses"]]
-    print(f"\n{len(missed)} of {len(cells)} cells miss: {', '.join(missed)}")
+    missed = sum(bool(each["misses"]) for each in cells)
+    print("", *table(cells), f"{missed} of {len(cells)} cells miss.", sep="\n")
 
 
 if __name__ == "__main__":
