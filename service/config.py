@@ -100,7 +100,7 @@ class Config:
         60.0,
         seconds(1, 86400),
         "seconds after which an answer closes its connection, a tenth more or less: the client "
-        "comes back through the Service, which may have other pods by then",
+        "comes back through the Service, and may reach a new pod",
     )
     trusted_proxies: str = _setting(
         "",
@@ -121,8 +121,8 @@ class Config:
     request_timeout: float = _setting(
         5.0,
         seconds(0.01, 3600),
-        "seconds a request may take in all, which bounds its calls to upstreams, unless its caller "
-        "says in X-Request-Timeout; never more than GRACEFUL_TIMEOUT",
+        "seconds a request and its calls to upstreams may take in all; a caller's "
+        "X-Request-Timeout comes first; never more than GRACEFUL_TIMEOUT",
     )
     chaos_token: str = _setting(
         "", token, "what a request for a fault must carry; without it there is no path /chaos/..."
@@ -147,7 +147,7 @@ class Config:
     version: str = _setting(__version__, text, "version of the image; default: of the source")
     revision: str = _setting("", text, "commit the image was built from")
 
-    # Names of those that a file holds, which are as secret as their file.
+    # Names of the settings that came from files. They are as secret as their files.
     from_files: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
@@ -255,7 +255,7 @@ def is_secret(name: str) -> bool:
 
 
 def _of_file(path: str, parse: Callable[[str], Any], name: str, environ: Mapping[str, str]) -> Any:
-    """Parse what a file holds, of which no error shows anything."""
+    """Parse what a file holds. No error shows any of it."""
     try:
         if environ.get(name):
             raise Invalid(f"{name} is set too")
@@ -265,7 +265,7 @@ def _of_file(path: str, parse: Callable[[str], Any], name: str, environ: Mapping
         except Invalid as allowed:
             raise Invalid(f"what it holds is not {allowed}") from None
     except Invalid as reason:
-        # By mistake it may be the secret itself, which is no path.
+        # By mistake the path may be the secret itself.
         shown = ascii(path[:80]) if path.startswith("/") else "'***'"
         raise SettingError(f"{name}_FILE={shown} is not allowed: {reason}") from None
 
