@@ -46,7 +46,7 @@ QUICKLY := --numprocesses $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN)) --dist
 test: $(VENV)/dev ## Test service, runtime and manifests (2 minutes on two cores)
 	$(LIMIT) $(VENV)/bin/pytest $(QUICKLY) $(QUICK) $(PYTEST) $(NONE_HERE)
 
-# A selection may name no test of one folder, for which pytest ends with 5. Another folder has it.
+# A selection may name no test of one folder. Then pytest ends with 5, and another folder has it.
 test-all: NONE_HERE = $(if $(PYTEST),|| test $$? -eq 5)
 
 # What takes real time is last and alone, so that only the machine can disturb it.
@@ -122,8 +122,8 @@ sbom: $(VENV)/dev ## Write what the service is made of to sbom.cdx.json (Cyclone
 	@rm -rf $(VENV)/sbom
 
 # Strict: a package that the advisory service does not know counts as a failure, not as safe.
-# The one exception is checkov's, which signs nothing: ecdsa's signing leaks by its timing, and that
-# will not be mended (CVE-2024-23342).
+# The one exception is ecdsa: its signing leaks by its timing, and that will not be mended
+# (CVE-2024-23342). Only checkov uses it, and signs nothing.
 audit: $(VENV)/dev ## Look all locks up among the known vulnerabilities (needs the network)
 	@failed=0; for lock in requirements*.txt; do echo "$$lock"; \
 		$(VENV)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
@@ -174,8 +174,8 @@ $(VENV)/bench: requirements-bench.txt $(VENV)/dev
 	$(PIP_INSTALL) --requirement requirements-bench.txt
 	@touch $@
 
-# NAME comes by the environment, where make puts it by itself, so that no shell reads it. Lines have
-# other lengths then: what was wrapped is wrapped anew.
+# NAME comes by the environment, so that no shell reads it: make puts it there by itself. Lines have
+# other lengths then. So `make fix` wraps them again.
 rename: ## Make this clone a service of your own: make rename NAME=orders
 	@$(PYTHON) rename.py
 	@$(MAKE) --silent fix

@@ -110,7 +110,7 @@ def rewrite(file: Path, name: str) -> None:
 
 
 def make_room(file: Path, name: str) -> None:
-    """Allow longer lines of text, which ruff cannot wrap, where the name is longer."""
+    """Allow longer lines where the name is longer: ruff cannot wrap text."""
     room = LINE + MOST_IN_A_LINE * max(0, len(name) - len(OLD))
     text = file.read_text()
     file.write_text(text.replace(f"max-line-length = {LINE}", f"max-line-length = {room}"))

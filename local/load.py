@@ -65,7 +65,7 @@ def load(
 
 
 def client(url: str, request: Request, outcomes: Counter[str], stop: threading.Event) -> None:
-    """Ask again and again, each time over a new connection, which may reach another pod."""
+    """Ask again and again, over a new connection each time: that may reach another pod."""
     address = urlsplit(url).netloc
     due = time.monotonic()
     while not stop.is_set():

@@ -39,7 +39,7 @@ def create_app(config: "Config | None" = None, endpoints: "Blueprint | None" = N
     app = Application(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = config.max_content_length
     app.extensions["config"] = config
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # as written, which is how one reads it
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # people read them as written
 
     closing.init_app(app)
     metrics.init_app(app)

@@ -16,7 +16,7 @@ def main() -> None:
     sys.argv[1:] = ["--config", f"python:{GUNICORN_CONF}", *given]
     import_module(GUNICORN_CONF)
 
-    # Not above: these import gunicorn, which reads WEB_CONCURRENCY while it is imported.
+    # Not above: these import gunicorn, and that reads WEB_CONCURRENCY while it is imported.
     from service import drain, gunicorn_options
 
     if other := gunicorn_options.parsed(given).config:

@@ -90,7 +90,7 @@ class Application(Flask):
     def bind(self, request: FlaskRequest) -> MapAdapter:
         """Bind as Flask does, and refuse a host that no URL can have.
 
-        Werkzeug lets some through, such as [:::] and xn--a.b, for which its request.url raises.
+        Werkzeug lets some through, such as [:::] and xn--a.b, and its request.url raises for them.
         """
         adapter = super().create_url_adapter(request)
         try:
@@ -99,8 +99,8 @@ class Application(Flask):
             raise BadHost from None
         return adapter  # type: ignore[return-value]  # None without a request only
 
-    # The next four are Flask's, but for reaching the request once and not through its proxy, which
-    # is as dear as all the rest of them. tests/service/test_application.py proves them equal.
+    # The next four are Flask's, but reach the request once and not through its proxy. The proxy is
+    # as dear as all the rest of them. tests/service/test_application.py proves them equal.
 
     def preprocess_request(self) -> ResponseReturnValue | None:
         """Call what stands before a view, for app and blueprints; return what one returns."""

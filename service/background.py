@@ -41,7 +41,7 @@ def every(
     What it raises is logged under `name`: the first failure, one of another class, and that the
     task works again. It ends with the process, in the middle of a run if need be. Where that is too
     late, call what this returns: no run begins after it, and one that goes on has LAST seconds to
-    end. Call this while the app is built, which is after the fork: threads do not survive one.
+    end. Call this while the app is built. That is after the fork, and threads do not survive one.
     """
     outcome, ended = Outcome(name, seconds), threading.Event()
 

@@ -202,7 +202,7 @@ class Config:
             if is_itself(url, self):
                 raise SettingError(
                     f"UPSTREAMS={presentable('UPSTREAMS', url)} is not allowed: that is this "
-                    "service itself, which would wait for its own slots"
+                    "service itself, and would wait for its own slots"
                 )
 
     def __repr__(self) -> str:

@@ -27,8 +27,8 @@ def incoming_trace_headers(environ: dict[str, Any]) -> dict[str, str]:
 def outgoing_headers() -> dict[str, str]:
     """Return the headers for a call to another service on behalf of this request.
 
-    Without a span of ours the caller's trace context goes on unchanged, which the W3C calls
-    forwarding: a new parent id that nobody has recorded would tear the trace apart.
+    Without a span of ours the caller's trace context goes on unchanged. The W3C calls that
+    forwarding. A new parent id that nobody has recorded would tear the trace apart.
     """
     environ = request.environ
     headers = dict(environ["hellopod.trace_headers"]) if environ.get("hellopod.trace") else {}

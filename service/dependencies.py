@@ -81,7 +81,7 @@ class Dependencies:
             before = found
             try:
                 checking.run()
-            except BaseException as problem:  # SystemExit too, which would end this thread unseen
+            except BaseException as problem:  # SystemExit too: it would end this thread unseen
                 self._up[name] = False
                 found = "hangs" if isinstance(problem, Unanswered) else "fails"
                 if found != before:

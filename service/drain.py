@@ -23,7 +23,7 @@ def leave(_sig: int, _frame: Any) -> None:
 def refuse_start(reason: object) -> NoReturn:
     """Exit with code 1 and one sentence: a setting is wrong.
 
-    Not by SystemExit, which Python shows as a traceback when PYTHONINSPECT is set.
+    Not by SystemExit: Python shows that as a traceback when PYTHONINSPECT is set.
     """
     print(f"hellopod: {reason}", file=sys.stderr)
     streams.flush()
@@ -44,9 +44,9 @@ def ignore(_sig: int, _frame: Any) -> None:
 
 
 def has_terminal() -> bool:
-    """Whether the process is controlled by a terminal, which sends SIGHUP when it closes.
+    """Whether the process has a controlling terminal. That sends SIGHUP when it closes.
 
-    Not if it was told to outlive it, as by nohup.
+    Not if the process was told to outlive the terminal, as by nohup.
     """
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         return False
@@ -60,8 +60,8 @@ def has_terminal() -> bool:
 def protect_forks() -> None:
     """Keep stop signals from being lost in a new worker.
 
-    Until it has handlers of its own it has the master's, which put a signal into a queue that
-    nobody reads there; it would live until graceful_timeout.
+    Until it has handlers of its own it has the master's. These put a signal into a queue that
+    nobody reads there, and the worker would live until graceful_timeout.
     """
     master = os.getpid()
     stop_signals = set(STOP_SIGNALS)

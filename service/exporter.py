@@ -134,9 +134,9 @@ class Counting:
         return counted
 
     def teardown(self, error: BaseException | None = None) -> None:
-        """Count an exception, which ends the request where there is no response.
+        """Count an exception that ended a request without a response.
 
-        That of a dependency has been counted and answered: service/outages.py.
+        One of a dependency has been counted and answered: service/outages.py.
         """
         if error is None:
             return

@@ -10,7 +10,7 @@ OPENMETRICS = "application/openmetrics-text"
 
 
 def render(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
-    """Return all metrics, and the media type: OpenMetrics, which alone has exemplars, if preferred.
+    """Return all metrics, and the media type: OpenMetrics if preferred. It alone has exemplars.
 
     prometheus_client's own choice ignores the q values, and fails for a version that is no number.
     """

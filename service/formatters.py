@@ -95,7 +95,7 @@ class JsonLines(BaseJsonFormatter):
 
 
 class TextLines(Formatter):
-    """One readable line a record; the settings, which JSON holds in a field, behind the message.
+    """One readable line a record. The settings stand behind the message; JSON has a field for them.
 
     `conceal` stars what must not be logged, wherever it stands.
     """

@@ -117,7 +117,7 @@ try:
     worker_tmp_dir = folder("/dev/shm", None)  # noqa: S108
 except OSError as problem:
     drain.refuse_start(f"TMPDIR={os.environ.get('TMPDIR', '')!a} is not allowed: {problem}")
-# It would write a socket into HOME at the start, which fails on a read-only root.
+# It would write a socket into HOME at the start. That fails on a read-only root.
 control_socket_disable = True
 
 # Of a peer on loopback, as a sidecar or kubectl port-forward is, gunicorn believes the path and the

@@ -93,7 +93,7 @@ def check_arguments(ours: Mapping[str, Any], arguments: list[str], variable: str
     by_variable, by_command = parsed_variable(variable), parsed(arguments)
     if by_variable.config and by_command.config not in (None, by_variable.config):
         source = f"--config={by_variable.config!a} in {VARIABLE}"
-        raise SettingError(f"{source} is not allowed: the command has another, which wins")
+        raise SettingError(f"{source} is not allowed: the command has another, and that wins")
     if by_variable.args:
         raise SettingError(f"an app in {VARIABLE} is not allowed: the command line names it")
     for options, source in ((by_variable, f" in {VARIABLE}"), (by_command, "")):

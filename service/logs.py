@@ -17,7 +17,7 @@ QUIET_PATHS = {metrics.PATH, *health.PATHS}
 class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's logger with a structured access record.
 
-    Its own access log is a %-format, which escapes quotes only and so cannot hold JSON.
+    Its own access log is a %-format. That escapes quotes only, so it cannot hold JSON.
     """
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:

@@ -24,13 +24,13 @@ BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5)
 
 
 def url_rule(request: Request) -> str:
-    """Name the route: the template, never the path, which a client can invent at will."""
+    """Name the route: the template, never the path. A client can invent paths at will."""
     return request.url_rule.rule if request.url_rule else "unmatched"
 
 
 def init_app(app: Flask) -> None:
     """Count requests and serve /metrics. Probes and scrapes are not traffic."""
-    # One more sample for each series, which Prometheus ignores in this format.
+    # That would be one more sample for each series. Prometheus ignores it in this format.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     config = app.extensions["config"]
     registry = app.extensions["metrics_registry"] = CollectorRegistry()

@@ -68,7 +68,7 @@ class Middleware:
                 added.append(HTML_POLICY)
             return respond(status, headers + added, *error)
 
-        # 3. The app, which notes the route before it does anything else.
+        # 3. The app. It notes the route before it does anything else.
         return self.app(environ, start_response)
 
 

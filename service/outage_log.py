@@ -36,7 +36,7 @@ class Outage:
     def worked(self) -> bool:
         """Log the end of an outage, unless there was a failure a moment ago.
 
-        Returns whether there is or was one, of which the log says the end then or later.
+        Returns whether there is or was one: the log tells its end, now or later.
         """
         if not self._failures:
             return False
@@ -50,5 +50,8 @@ class Outage:
 
 
 def first_line(failure: BaseException) -> str:
-    """Return what an exception says, without a URL's password; SQL, which holds data, is below."""
+    """Return the first line of what an exception says, without a URL's password.
+
+    SQL stands below it, and holds data.
+    """
     return PASSWORD.sub("//***@", str(failure).partition("\n")[0])[:LONGEST]

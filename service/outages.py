@@ -103,7 +103,7 @@ class Outages:
             failed.add(outage)
             failures.inc()
             outage.failed(failure)
-        # Nothing of the exception's text, which may name hosts, users and statements.
+        # Nothing of the exception's text: that may name hosts, users and statements.
         detail = f"The {outage.name} does not answer."
         return problem(ServiceUnavailable(detail, retry_after=retry_after))
 
@@ -126,10 +126,10 @@ class Outages:
         return self._found(error.__cause__, deepest - 1)
 
     def works(self, name: str) -> bool:
-        """Note that a dependency does what it should, which ends its outage after QUIET seconds.
+        """Note that a dependency does what it should. This ends its outage after QUIET seconds.
 
         A check that Dependencies knows by the same name calls this by itself. Returns whether there
-        is or was an outage, of which the log says the end; False for an unknown name.
+        is or was an outage: the log tells its end, now or later. False for an unknown name.
         """
         outage = self._outages.get(name)
         return outage is not None and outage.worked()

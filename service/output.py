@@ -1,6 +1,6 @@
 """Where lines go: to a thread that writes them, so that no other thread waits for a reader.
 
-A reader that is slow, stuck or gone costs lines, which are counted, and nothing else.
+A reader that is slow, stuck or gone costs lines and nothing else. These lines are counted.
 """
 
 import logging

@@ -18,7 +18,7 @@ def wanted() -> bool:
 
 
 def render(identity: Identity, has_upstreams: bool) -> Response:
-    """Return the page, which shows one identity by itself and all others with its script.
+    """Return the page. It shows one identity by itself, and all others with its script.
 
     Where there are upstreams it shows the chain, too.
 
@@ -36,7 +36,7 @@ def render(identity: Identity, has_upstreams: bool) -> Response:
 def policy(nonce: str) -> str:
     """Return a content security policy: what this response brings, and asking where it came from.
 
-    https://www.w3.org/TR/CSP3/; the image is the empty icon, without which a browser asks for one.
+    https://www.w3.org/TR/CSP3/; the image is the empty icon: without it a browser asks for one.
     """
     return "; ".join(
         (

@@ -28,7 +28,7 @@ def integer(low: int, high: int) -> Callable[[str], int]:
     """Allow whole numbers between two bounds, themselves included."""
 
     def parse(text: str) -> int:
-        # int() alone also takes " 1_000 " and "+1", which nobody means.
+        # int() alone also takes " 1_000 " and "+1". Nobody means these.
         if re.fullmatch("[0-9]{1,10}", text) and low <= int(text) <= high:
             return int(text)
         raise Invalid(f"a whole number from {low} to {high}")
@@ -101,7 +101,7 @@ def _network(cidr: str) -> IPv4Network | IPv6Network:
 
 def text(value: str) -> str:
     """Allow what a header can hold."""
-    # These end up in response headers, where a control character would split the response; names in
+    # These end up in response headers. A control character there would split the response. Names in
     # Kubernetes are at most 253 characters (RFC 1123 subdomain).
     if value.isascii() and value.isprintable() and value == value.strip() and len(value) <= 253:
         return value
@@ -116,7 +116,7 @@ def file(value: str) -> str:
 
 
 def collector(value: str) -> str:
-    """Allow the address of a server, where the extra that sends to it is installed."""
+    """Allow the address of a server, if the extra that sends to it is installed."""
     if not _is_plain_url(value):
         raise Invalid("an http:// or https:// URL without user, password and query")
     try:
@@ -131,7 +131,7 @@ def collector(value: str) -> str:
 
 def _is_plain_url(value: str) -> bool:
     # No credentials and no query: settings are logged. RFC 1123 section 2.1 for names, and the
-    # underscore, which some have. What a client cannot ask for would fail much later than here.
+    # underscore: some have one. What a client cannot ask for would fail much later than here.
     label = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
     host = rf"({label}(\.{label})*|\[[0-9A-Fa-f:.]+\])"
     if not re.fullmatch(rf"https?://{host}(:[0-9]{{1,5}})?(/[A-Za-z0-9._~/-]{{0,99}})?", value):

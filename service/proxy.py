@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication
 
 LONGEST_CHAIN = 10  # proxies; a client inside the cluster may write thousands of addresses
-# With a port, as some write it (RFC 7239 section 6). Without a zone, which may hold anything.
+# With a port, as some write it (RFC 7239 section 6). Without a zone: that may hold anything.
 NODE = re.compile(
     r"([0-9.]+)(?::[0-9]{1,5})?|\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9A-Fa-f:.]+)"
 )

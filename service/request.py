@@ -1,6 +1,6 @@
 """A request whose headers may hold anything: what cannot be read counts as absent.
 
-Werkzeug's parsers raise for some values, which makes a 500 of what is the client's fault.
+Werkzeug's parsers raise for some values. That makes a 500 of what is the client's fault.
 """
 
 import re
@@ -79,7 +79,7 @@ class Request(FlaskRequest):
     def stream(self) -> IO[bytes]:
         """The server's own stream, if it ends by itself and its length is within the limit.
 
-        The stream that Werkzeug puts around it counts, which costs a small body more than its JSON.
+        Werkzeug puts a counting stream around it. For a small body that costs more than its JSON.
         """
         ends, length = self.environ.get("wsgi.input_terminated"), self.content_length
         if ends and length is not None and not self.shallow:
@@ -94,7 +94,7 @@ class Request(FlaskRequest):
 
     @property
     def accept_charsets(self) -> CharsetAccept:
-        """The charsets that the client takes; with a NUL, which none has, Python looks up none."""
+        """The charsets that the client takes. No name has a NUL: Python raises when it sees one."""
         found: CharsetAccept = super().accept_charsets
         return CharsetAccept(pair for pair in found if "\0" not in pair[0])
 

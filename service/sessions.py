@@ -1,4 +1,4 @@
-"""Flask's sessions, which cost nothing without a SECRET_KEY."""
+"""Flask's sessions. Without a SECRET_KEY they cost nothing."""
 
 from typing import Any
 

@@ -9,7 +9,7 @@ PATIENCE = 0.4  # seconds without a byte taken, after which a reader counts as s
 
 
 class Sink:
-    """For one thread, which alone may have to wait."""
+    """Takes lines for a file descriptor. Only one thread uses it, and may have to wait."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd

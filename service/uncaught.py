@@ -31,7 +31,7 @@ class Failures(Protocol):
         """Return whether there are any to look for."""
 
     def answer(self, error: BaseException, environ: dict[str, Any]) -> Response | None:
-        """Return the answer to one, which is counted; None for any other exception."""
+        """Count one of these, and return its answer; None for any other exception."""
 
 
 class Uncaught:

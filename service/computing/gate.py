@@ -1,8 +1,8 @@
 """How many requests may compute at once: more than a few serve nobody.
 
-Threads of one interpreter take turns: 16 requests that need 50 ms of CPU each are all done after
-800 ms, when they could have been done one by one from 50 ms on, and the event loop, which refuses
-the others and answers probes, gets its turn among them. So few may be *runnable*, and one that
+Threads of one interpreter take turns. 16 requests that need 50 ms of CPU each are all done after
+800 ms; one by one, the first would be done after 50 ms. The event loop refuses the others and
+answers probes, and gets its turn among these threads. So few may be *runnable*, and one that
 blocks makes room for another: the "concurrency value" of an I/O completion port,
 https://learn.microsoft.com/windows/win32/fileio/i-o-completion-ports
 
@@ -24,7 +24,7 @@ BUSY = 0.9  # of the time between two looks, for a CPU that did not wait for wor
 AT_ONCE = 2  # one that computes, and one that has the next turn at once
 BURSTS = 0.02  # CPU seconds of requests that compute at once, if they are short: so many of them
 LATER = 0.2  # the same of requests that wait first, and show only later that they are too many
-CAUTION = 1.0  # seconds after there were too many of these, in which only one comes for each
+CAUTION = 1.0  # seconds after there were too many of these; meanwhile one comes for each that left
 WEIGHT = 0.1  # of one request in an average; a tenth of it for a small one, as these are many
 
 
@@ -90,7 +90,7 @@ class ComputeGate:
             self._level = max(len(self.running), self._level - self._fell)
 
     def admits(self, now: float, pressed: bool) -> bool:
-        """Whether one more may run; pressed: while others are refused, which takes its time too."""
+        """Whether one more may run; pressed: others are refused meanwhile, and that takes time."""
         self._look(now)
         if len(self.running) >= self._level:
             careful = self._later > 0.5 and now < self._crowded_at + CAUTION

@@ -59,7 +59,7 @@ class Request:
     name are one, with commas. `length` is that of the body in bytes, None if it comes in chunks.
     """
 
-    # What most requests have, which costs them nothing.
+    # Most requests have these values, and need not set them.
     path = query = ""
     length: int | None = 0
     keep_alive = expects_continue = False
@@ -115,7 +115,7 @@ class HeadReader:
 
 
 def parse(head: str, limits: Limits) -> Request:
-    """Return the request of a head, which ends with its last field; raises ProtocolError."""
+    """Return the request of a head that ends with its last field; raises ProtocolError."""
     if len(head) > limits.line or len(head) > limits.field:
         first, *lines = head.split("\r\n")
         if len(first) > limits.line:
@@ -225,7 +225,7 @@ def _set_framing(request: Request) -> None:
         request.length = int(length if len(length) < 20 else length.lstrip("0")[:19] or "0")
     request.keep_alive = request.minor == 1
     if (options := fields.get("HTTP_CONNECTION")) is not None:
-        # A list, which may come in several lines (RFC 9110 section 7.6.1).
+        # A list. It may come in several lines (RFC 9110 section 7.6.1).
         tokens = {option.strip(" \t") for option in options.lower().split(",")}
         request.keep_alive = "close" not in tokens and (
             request.minor == 1 or "keep-alive" in tokens

@@ -10,7 +10,7 @@ from service.http1.head import NAME
 
 STATUS = re.compile(r"([0-9]{3})(?: [\t -~\x80-\xff]*+)?")
 HEADER_NAME = re.compile(NAME)
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # besides line ends, which are counted
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # but line ends: those are counted
 # RFC 9110 section 7.6.1, and the two that are the server's. Of Connection, `close` is heard.
 OURS = {
     "keep-alive",

@@ -21,7 +21,7 @@ FORECAST_SHARE = 0.5
 PRESSURE = 1.5  # seconds for which an overload is remembered
 LOOK_BEAT = 0.002  # seconds between two looks at a queue that has slots, but may not use them
 MOSTLY = 0.5  # share of the time; below it handlers mostly wait, and do not hold the interpreter
-QUEUE_BEAT = 0.01  # seconds, where it has none: a tenth of a delay that anybody notices
+QUEUE_BEAT = 0.01  # seconds between two looks with no slot free: a tenth of a noticeable delay
 
 
 class Verdict(Enum):

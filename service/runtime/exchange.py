@@ -37,7 +37,7 @@ class Exchange:
     """Reads requests, and sends the answers that no app makes.
 
     `on_request` is told of each request that is there: whole, or as much of a large one as is
-    buffered, or with `error`, which says what is wrong with it. `access` writes the access log.
+    buffered. `error` says what is wrong with it, if something is. `access` writes the access log.
     """
 
     def __init__(
@@ -173,8 +173,8 @@ class Exchange:
         if body.expects_continue and not (large or body.complete):
             body.expects_continue = False
             connection.raw.send(CONTINUE)
-        # A large one needs a thread to read it, which also sends 100 Continue. While it waits for a
-        # place among the uploads, so much of it is read here.
+        # A large one needs a thread to read it. The thread sends 100 Continue, too. While the
+        # request waits for a place among the uploads, so much of it is read here.
         most = BUFFERED_WAITING if connection.phase is Phase.WAITING else 0 if large else BUFFERED
         return body.complete or len(body.data) >= most
 
@@ -221,7 +221,7 @@ class Exchange:
             self.linger(connection)
 
     def _reuse(self, connection: Connection) -> None:
-        """Wait for the next request, which the buffer may hold the beginning of."""
+        """Wait for the next request. The buffer may hold its beginning."""
         connection.next_request()
         connection.port.move(connection, Phase.IDLE)
         blank = connection.drop_blank()
@@ -262,7 +262,7 @@ class Exchange:
         """Close our side, and theirs when they have (RFC 9112 section 9.6).
 
         Nothing can get lost with a client that has said that it sends no more: close at once. Under
-        TLS it always sends more, which is that it closes.
+        TLS it always sends one thing more: that it closes.
         """
         last = connection.is_whole and not connection.request.keep_alive
         if last and not (connection.error or connection.port.certificate):

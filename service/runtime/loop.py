@@ -17,7 +17,7 @@ ACCEPT_AT_ONCE = 128  # connections before the loop looks at anything else
 EVENTS_AT_ONCE = 256  # events before it makes way for the threads, about 10 ms of refusals
 EVENTS_BETWEEN = 32  # events before it looks at the management port
 LINGER = 2.0  # seconds to wait for the client to close, as gunicorn
-FLUSH_TIMEOUT = 5.0  # seconds for an answer of the loop's own, which fits any socket buffer
+FLUSH_TIMEOUT = 5.0  # seconds for an answer of the loop's own; that fits any socket buffer
 EXPIRE_BEAT = 0.01  # seconds at least between two looks at the deadlines
 RETRY = 1.0  # seconds until it accepts again after the kernel had nothing left to give
 

@@ -40,7 +40,7 @@ class Health:
         """503 if a handler has neither returned, nor read or sent a byte, for too long.
 
         Waiting for a client is no fault of the handler. An event loop that stands still gives no
-        answer at all, which counts the same to a kubelet.
+        answer at all. For a kubelet that counts the same.
         """
         now = time.monotonic()
         for client in self.clients():
@@ -124,7 +124,7 @@ class Management:
             self._scrape(self.scrapes.get())
 
     def _scrape(self, connection: Connection) -> None:
-        """Render metrics, which takes milliseconds, in the thread for it."""
+        """Render metrics, in the thread for it: that takes milliseconds."""
         request, answers, keep = connection.request, self.exchange.answers, False
         try:
             body, kind = self.render(request.fields.get("HTTP_ACCEPT", ""))

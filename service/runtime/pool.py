@@ -193,7 +193,7 @@ class Pool:
     def present(self, connection: Connection | None) -> Connection | None:
         """Return what left the queue, or what comes after it where its client has left, too.
 
-        A client that has only closed its own side, which nobody can tell from here, gets a 503.
+        A client that has only closed its own side looks the same from here. So it gets a 503.
         """
         while connection is not None and connection.has_left():
             with self.lock:

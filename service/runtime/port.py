@@ -73,7 +73,7 @@ class Port:
         self.unread_bodies = False  # whether a body may be left in the socket
         self.accepting = False
         self.resume_at = 0.0  # no new connections before this moment
-        # dicts keep the order of insertion, which is that of deadlines: one length for each phase.
+        # dicts keep the order of insertion. It is that of deadlines: a phase has one length.
         self.held: dict[Phase, dict[Connection, None]] = {phase: {} for phase in Phase}
 
     def accept(self, enabled: bool) -> None:

@@ -40,8 +40,8 @@ OTHER_FILES = 100  # what the app has open itself
 # While requests queue, the event loop and the threads take turns: mixed, each system call of the
 # one costs it the interpreter until another gives it up, and refusing cost six times as much.
 TURN = 0.01  # seconds for the threads at most, several requests each; the event loop may be as late
-# Seconds without a turn of the event loop, of which there is one a second at least: somebody has
-# stopped the process, as SIGSTOP does or a machine that sleeps.
+# Seconds without a turn of the event loop. There is one a second at least, so somebody has stopped
+# the process, as SIGSTOP does or a machine that sleeps.
 STOOD_STILL = 5.0
 LAST_IDLE = 1.0  # seconds a stopping worker waits for what idle clients may be sending already
 LAST_BEAT = 0.1  # seconds: how often it then looks whether all is done
@@ -115,7 +115,7 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         self.stop()
 
     def build(self) -> None:
-        """Make the parts, none of which may exist before the fork, and connect them."""
+        """Make the parts and connect them. None of them may exist before the fork."""
         settings, cfg = self.settings, self.cfg
         limits = Limits(
             cfg.limit_request_line,
@@ -190,7 +190,7 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         beat = QUEUE_BEAT if self.scheduler.is_waited_for() else self.loop.longest_sleep
         if self.admission.waiting:
             beat = 0.0  # nobody leaves the queue meanwhile
-        self.loop.is_cut_short = False  # before the pause, in which a thread may set it
+        self.loop.is_cut_short = False  # before the pause: a thread may set it meanwhile
         self.admission.paused = True
         try:
             self.loop.turn(beat)
@@ -268,7 +268,7 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     def init_signals(self) -> None:
         """Leave to the master what a terminal, or whoever signals a group, sends to both.
 
-        gunicorn gives the worker the default action of these, which ends it.
+        gunicorn gives the worker the default action of these signals. That would end it.
         """
         super().init_signals()
         signal.signal(signal.SIGINT, signal.SIG_IGN)

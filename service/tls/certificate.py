@@ -36,8 +36,8 @@ class Encrypted(Exception):
 class Certificate:
     """Serves new connections with what the files hold now, if that is of any use.
 
-    Make it in the master, where a bad pair stops the start with Unusable: a worker that replaces
-    another begins with it, and can do so even while the files are broken.
+    Make it in the master: a bad pair stops the start there, with Unusable. A worker that replaces
+    another begins with this one, even while the files are broken.
     """
 
     def __init__(self, cert_file: str, key_file: str) -> None:

@@ -27,8 +27,8 @@ class PlainRequest(Exception):
 class TlsSocket(ssl.SSLSocket):
     """Never blocks, and raises BlockingIOError and ConnectionResetError as a plain socket does.
 
-    Whoever reads must ask for a whole record at least, 16384 bytes (RFC 8446 section 5.1): what is
-    left of one is inside OpenSSL, where no poller sees it.
+    Whoever reads must ask for a whole record at least, 16384 bytes (RFC 8446 section 5.1). What is
+    left of one is inside OpenSSL, and no poller sees it there.
     """
 
     _ended = False  # we have said that we send no more
@@ -108,8 +108,8 @@ def server_context(cert_file: str, key_file: str, password: Any) -> ssl.SSLConte
     context.set_ciphers(CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    # No tickets: the next connection is for another pod as likely as not, which cannot read them,
-    # and their key, which here would be as old as the pod, undoes forward secrecy. (OpenSSL keeps
+    # No tickets. The next connection is for another pod as likely as not, and that cannot read
+    # them. Their key undoes forward secrecy: here it would be as old as the pod. (OpenSSL keeps
     # the last 20480 sessions of TLS 1.2 instead: 1 KB each, measured; of 1.3 none.)
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0

@@ -165,7 +165,7 @@ class Upstream:
         if status >= 500:
             raise UpstreamFailed(self.name, "error", how, answer=answer)
         if 300 <= status < 400 and status != 304:
-            how += ", a redirect, which is not followed"
+            how += ", a redirect: none is followed"
             raise UpstreamFailed(self.name, "redirect", how, answer=answer)
         return answer
 

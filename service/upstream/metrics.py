@@ -1,4 +1,4 @@
-"""Metrics of calls. Their labels are names of upstreams, which settings bound, and outcomes."""
+"""Metrics of calls. Their labels are outcomes and names of upstreams. Settings bound the names."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 

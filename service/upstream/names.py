@@ -46,7 +46,7 @@ class Names:
         self._lock = threading.Lock()
 
     def addresses(self, host: str, port: int, seconds: float) -> list[Address]:
-        """Return where to connect to; raises OSError, of which TimeoutError is one."""
+        """Return where to connect to; raises OSError (TimeoutError is one)."""
         try:
             return look_up(host, port, socket.AI_NUMERICHOST)
         except (socket.gaierror, UnicodeError):  # the latter for what is no name at all

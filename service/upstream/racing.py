@@ -26,7 +26,7 @@ Make: TypeAlias = Callable[[int, int, int], socket.socket]
 def race(addresses: list[Address], until: float, make: Make) -> socket.socket:
     """Return the connection that is there first, and close the others; `until` is monotonic.
 
-    An address that refuses is not asked again. Raises OSError, of which TimeoutError is one.
+    An address that refuses is not asked again. Raises OSError (TimeoutError is one).
     """
     left = deque(islice(cycle(addresses), max(LEAST, len(addresses))))
     error = OSError("there is no address")

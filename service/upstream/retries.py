@@ -15,7 +15,7 @@ LONGEST_RETRY_AFTER = 3600  # seconds to believe
 
 
 def pause(retry: int) -> float:
-    """Return the seconds to wait before a retry, of which the first is 0: full jitter.
+    """Return the seconds to wait before a retry (the first is number 0): full jitter.
 
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """

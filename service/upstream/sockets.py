@@ -115,14 +115,14 @@ class TlsConnection(Dialling, HTTPSConnection):
 def connect(names: Names, host: str, port: int, seconds: float = CONNECT) -> socket.socket:
     """Connect to a host within so many seconds from when its name is looked up.
 
-    Raises OSError, of which TimeoutError is one.
+    Raises OSError (TimeoutError is one).
     """
     attempt = ATTEMPT.get()
     addresses = names.addresses(host, port, attempt.left())
     until = min(attempt.deadline, time.monotonic() + seconds)
     sock = race(addresses, until, LimitedSocket)
     try:
-        sock.settimeout(attempt.left())  # for TLS, which sets none itself
+        sock.settimeout(attempt.left())  # for TLS: it sets none itself
     except TimeoutError:
         sock.close()
         raise

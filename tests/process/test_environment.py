@@ -42,7 +42,7 @@ REFUSED_STARTS = {
     (CMD, "--name 'a"): (CMD, "No closing quotation"),
     (CMD, "--config other.py"): (
         "--config='other.py' in GUNICORN_CMD_ARGS",
-        "the command has another, which wins",
+        "the command has another, and that wins",
     ),
     (CMD, "--help"): (CMD, "--help and --version serve nothing"),
     ("WEB_CONCURRENCY", "abc"): ("WEB_CONCURRENCY='abc'", REFUSED["WEB_CONCURRENCY"]),
