@@ -64,7 +64,7 @@ def size(reference: str) -> float:
 
 
 def base_size() -> float:
-    """Return the size of the base, which a build may have pulled without giving it a name."""
+    """Return the size of the base. A build may have pulled it without giving it a name."""
     docker("build", "--tag", "base:benchmark", "-", given=f"FROM {BASE}\n")
     return size("base:benchmark")
 

@@ -1,7 +1,7 @@
-"""Instructions that a request takes, which no neighbour disturbs: python -m benchmarks.instructions
+"""Instructions that a request takes: python -m benchmarks.instructions
 
-valgrind counts them: in all processes of a server that gets requests one after the other over one
-connection. Starting takes the same for few and for many.
+valgrind counts them, and no neighbour disturbs that: in all processes of a server that gets
+requests one after the other over one connection. Starting takes the same for few and for many.
 """
 
 import json

@@ -14,7 +14,7 @@ from tests.e2e.cluster import Cluster, own
 from . import docker
 from .servers import REFERENCES
 
-NAME = "hellopod-bench"  # not that of the tests, which may have a cluster at the same time
+NAME = "hellopod-bench"  # not that of the tests: they may have a cluster at the same time
 PODS = 2
 DEPLOYMENT = REFERENCES / "tutorial" / "deployment.yaml"
 IMAGES = (*docker.IMAGES, docker.BARE)

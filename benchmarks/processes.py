@@ -70,7 +70,7 @@ def on(core: int) -> Callable[[], None]:
 
 
 def get(url: str, timeout: float = 60) -> bytes:
-    """Return a body; raises OSError, which for a status of 400 or more is an HTTPError."""
+    """Return a body; raises OSError. For a status of 400 or more that is an HTTPError."""
     with LOOPBACK.open(url, timeout=timeout) as response:
         return bytes(response.read())
 

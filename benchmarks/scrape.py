@@ -3,7 +3,7 @@
 CPU time of a server for one scrape, and its bytes: after a request for / and one for a path that is
 none, after 20,000 and after REQUESTS for /, and after 10,000 distinct paths. A process for
 each, all scraped in turn: from minute to minute the same scrape's CPU time changes by half. The
-reference is the exporter as its documentation shows it, which has a series for each path.
+reference is the exporter as its documentation shows it, with a series for each path.
 """
 
 import os

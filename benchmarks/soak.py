@@ -5,7 +5,7 @@ after all of them as after the first 20,000. Then, on a kind cluster, half an ho
 rollout every two minutes. A request that is shed counts as failed. Writes
 benchmarks/results/soak.json; exit code 1 if a goal is missed.
 
-The load is what two pods use 70 % of their CPU request for, where the autoscaler would keep them
+Two pods use 70 % of their CPU request for the load. The autoscaler would keep them there
 (k8s/base/hpa.yaml). They request more than the shipped 100m, so that there is load enough, and
 little enough for two cores to start pods beside it. Half of the requests come on connections of
 their own: kept ones of a pod that leaves go to the others and stay there.
@@ -35,7 +35,7 @@ MINUTES, EVERY = 30, 2
 SHARE = 0.7  # of the CPU request
 CPU_REQUEST = 0.25  # cores for each pod
 CLIENTS = 16  # connections that are kept, by each of two streams
-GUESS, MEASURE = 200, 60  # requests a second, and seconds, from which the rate is found
+GUESS, MEASURE = 200, 60  # requests a second, and seconds: the rate is found from these
 REQUESTS = [["GET", "/"], ["POST", "/api/echo"], ["GET", "/api/identity"]]
 REST = 30  # seconds without load
 

@@ -74,7 +74,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def seed(request) -> int | None:
-    """Seed of a long run; None in a short one, which has the same cases each time."""
+    """Seed of a long run; None in a short one, with the same cases each time."""
     return request.config.getoption("--fuzz")
 
 

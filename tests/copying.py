@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-# Without what `make test` hands down, which makes another make talkative.
+# Without what `make test` hands down: that makes another make talkative.
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 
 

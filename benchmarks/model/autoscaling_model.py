@@ -1,8 +1,8 @@
 """A Deployment under load, with its autoscaler: what the load meets, second by second.
 
-Requests are not simulated one by one, at 1,000,000 a second that would take hours: each second all
-Ready pods get an equal share, and pod_model.py, which did simulate every request, says what a pod
-makes of it. Everything slower than a second is an event of its own: each pod's start,
+Requests are not simulated one by one: at 1,000,000 a second that would take hours. Each second all
+Ready pods get an equal share. pod_model.py did simulate every request, and says what a pod makes
+of its share. Everything slower than a second is an event of its own: each pod's start,
 each measurement of its CPU and each scrape (pod_metrics.py), each decision (hpa.py).
 """
 

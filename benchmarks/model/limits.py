@@ -1,7 +1,7 @@
 """What others limit concurrency by, as gates of Admission: the queue before them is ours.
 
-Each learns from how long the requests ran, which contains their waits for the interpreter. Their
-constants are their authors' defaults, but for the largest limit, which is the number of slots.
+Each learns from how long the requests ran. That contains their waits for the interpreter. Their
+constants are their authors' defaults, but for the largest limit: that is the number of slots.
 """
 
 import math

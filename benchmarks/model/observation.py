@@ -1,9 +1,8 @@
 """What tests/e2e/test_autoscaling.py saw, and what the model makes of the same load.
 
-An observation is the log of that test as it is. The trial of saturation in those that are here is
-of a former test, which sent 12 and 2 requests a second that take 3 s each. A new one takes 8
-minutes on kind, and the machine should do nothing else; SCRAPED below has to be what its
-metrics-server does:
+An observation is the log of that test as it is. In those that are here, saturation was tried with
+12 and 2 requests a second that take 3 s each. A new observation takes 8 minutes on kind. The
+machine should do nothing else, and SCRAPED below has to be what its metrics-server does:
 .venv/bin/pytest tests/e2e/test_autoscaling.py --results benchmarks/model/observed/NAME.txt
 """
 
@@ -32,7 +31,7 @@ REQUEST, LIMIT = 0.075, 0.15
 QUICK = Rules(15, (("Pods", 3, 15),))
 TIMES = 3.0
 LIGHT = {"cpu": 0.4 / TIMES, "saturation": 2 / 14}  # of the load; it goes on when the rest ends
-SHARE = 1 / 2  # of the generator's regular stream for each of two pods, where some is refused
+SHARE = 1 / 2  # of the generator's regular stream for each of two pods, when some is refused
 SCRAPED = 10.0  # the --metric-resolution of the metrics-server in the cluster that was observed
 # A start takes 0.35 s of CPU: with 0.15 cores 2 s longer than with one.
 SLOW_START = 3.2

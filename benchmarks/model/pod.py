@@ -155,7 +155,7 @@ class Stock:
         self.processor.wake(self.loop)
 
     def probe(self, answered: Callable[[float], None]) -> None:
-        """Receive a probe, which is a request like any other."""
+        """Receive a probe: a request like any other."""
         self.arrive(Request([], lambda _, now: answered(now)))
 
     def _loop(self, _: Thread) -> Steps:

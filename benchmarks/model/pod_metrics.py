@@ -61,7 +61,7 @@ class Pod(hpa.Pod):
         return pod
 
     def start(self, now: float, chance: random.Random) -> None:
-        """Start its container, which is measured for the first time."""
+        """Start its container, and set the time of its first measurement."""
         self.started = self.changed = now
         self.due = now + chance.uniform(*MEASURED)
 

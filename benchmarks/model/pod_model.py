@@ -144,7 +144,7 @@ class Pod:
         self.start(self.admission.leave(request, self.env.now))
 
     def compute(self, request: Request, work: float, priority: int = 1) -> Iterator[simpy.Event]:
-        """Take turns with all other threads; the event loop, which refuses, comes first."""
+        """Take turns with all other threads. The event loop refuses, and comes first."""
         while work > 1e-9:
             part = min(work, SWITCH)
             request.asking_since = self.env.now

@@ -2,8 +2,8 @@
 
 Each thread is a generator of steps. Calibrated on CPython 3.11 to 3.13 with a switch interval of
 0.5 ms, on Linux: a thread that computes keeps the interpreter for about a millisecond while others
-wait, any of them may be next, and each of them wakes every switch interval to ask for it, which
-shows in its CPU clock.
+wait. Any of them may be next. Each of them wakes every switch interval to ask for it, and its CPU
+clock shows that.
 """
 
 import heapq
@@ -21,12 +21,12 @@ PERIOD = 0.1  # seconds in which a quota may be used: the kernel's default
 class Step(Enum):
     """What a thread does next, for some seconds."""
 
-    RUN = auto()  # in Python: with the interpreter, which others may take from it
+    RUN = auto()  # in Python: with the interpreter; others may take that from it
     HOLD = auto()  # in C, without giving the interpreter to anybody
     FREE = auto()  # in C, without the interpreter
     SLEEP = auto()  # without the CPU
     WAIT = auto()  # as SLEEP, or until somebody wakes it
-    CALL = auto()  # as RUN, behind a system call, for which it has given the interpreter up
+    CALL = auto()  # as RUN, behind a system call: for that it has given the interpreter up
 
 
 Steps = Generator[tuple[Step, float], None, None]
@@ -71,7 +71,7 @@ class Processor:
         heapq.heappush(self._events, (time, next(self._numbers), action))
 
     def spawn(self, steps: Callable[[Thread], Steps]) -> Thread:
-        """Start a thread, whose steps are told which it is."""
+        """Start a thread. Its steps are told which thread it is."""
         thread = Thread()
         thread.steps = steps(thread)
         self._go_on(thread)

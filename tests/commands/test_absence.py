@@ -68,7 +68,7 @@ def test_missing_by_mistake_is_skipped_elsewhere(machine):
 @pytest.mark.parametrize(
     ("name", "environ"),
     [
-        # Images, which the nodes pull.
+        # Images: the nodes pull these.
         ("kube-state-metrics", {}),
         ("kube-state-metrics", {"HELLOPOD_ABSENT": "skaffold"}),
         ("keda", {"HELLOPOD_ABSENT": "kedalike"}),

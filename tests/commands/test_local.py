@@ -66,7 +66,7 @@ class Machine:
     port: int  # where the service answers
 
     def make(self, what, **environ):
-        """Run what make runs; return the process, which never takes long."""
+        """Run what make runs; return the process. It never takes long."""
         path = f"{self.programs}{os.pathsep}/usr/bin{os.pathsep}/bin"
         known = {"PATH": path, "STATE": str(self.state), "UP_PORT": "0", "SERVED": str(self.port)}
         self.state.joinpath("calls").write_text("")

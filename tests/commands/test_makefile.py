@@ -16,7 +16,7 @@ from tests.manifests.conftest import render
 from tests.runtime.raw import get
 
 REPOSITORY = Path(__file__).parents[2]
-# Without what `make test` hands down, which makes another make talkative.
+# Without what `make test` hands down: that makes another make talkative.
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 
 
@@ -152,7 +152,7 @@ def test_run_serves_until_ctrl_c():
 
 
 def test_dev_serves_what_is_saved(tmp_path):
-    """Also after a mistake, which its server does not survive."""
+    """Also after a mistake: its server does not survive one."""
     clone = copy(tmp_path)
     (clone / ".venv").symlink_to(REPOSITORY / ".venv")
     version = clone / "service/version.py"

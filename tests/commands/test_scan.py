@@ -1,4 +1,4 @@
-"""`make check`, which finds nothing here, finds what is weak, and no exception is without need."""
+"""`make check` finds nothing here. It finds what is weak, and no exception is without need."""
 
 import re
 import shutil
@@ -157,7 +157,7 @@ def test_a_secret_without_its_reason_is_found(clone):
 
 
 def plant(clone, secret):
-    """Make an overlay, which nothing but its place makes known to the scan."""
+    """Make an overlay. Only its place makes it known to the scan."""
     overlay = clone / "k8s/overlays/mine"
     overlay.mkdir()
     (overlay / "kustomization.yaml").write_text(OVERLAY)

@@ -130,7 +130,7 @@ def test_kustomizations_exist(path):
     assert (REPOSITORY / path / "kustomization.yaml").is_file()
 
 
-# Not of the guide, which names tests to delete and to write.
+# Not of the guide: it names tests to delete and to write.
 PROOFS = set(PROOF.findall(WHOLE.replace(TEXT["docs/your-own-service.md"], "")))
 
 

@@ -14,7 +14,7 @@ from .absence import need
 def chromium(*, javascript: bool = True) -> Iterator["Page"]:
     """Start a browser without a window."""
     need("chromium", "chromedriver")
-    # Here: the image of the smoke tests, which need no browser, has no selenium either.
+    # Here: the smoke tests need no browser, and their image has no selenium.
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()

@@ -71,7 +71,7 @@ class Cluster:
         self.kubectl(*arguments, namespace=None, seconds=180)
 
     def load(self, image: str) -> None:
-        """Hand an image to the nodes, which cannot pull it from anywhere."""
+        """Hand an image to the nodes: they cannot pull it from anywhere."""
         run("kind", "load", "docker-image", image, "--name", self.kind_name or "", seconds=180)
 
 

@@ -28,7 +28,7 @@ def run(
     env: Mapping[str, str] | None = None,
     stdin: IO[bytes] | int = subprocess.DEVNULL,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, which it must reach within the seconds."""
+    """Run a command. It must end within the seconds."""
     __tracebackhide__ = True
     start = time.monotonic()
     shown = " ".join(shlex.join(map(str, command)).split())

@@ -69,7 +69,7 @@ def cluster(
 ) -> Iterator[Cluster]:
     """Give a cluster that has the metrics API and the image."""
     if IN_CLUSTER:
-        pytest.skip("needs kubectl and the right to change things, which a pod lacks")
+        pytest.skip("needs kubectl and the right to change things: a pod has neither")
     if pytestconfig.getoption("read_only"):
         yield found(pytestconfig.getoption("context"), pytestconfig.getoption("namespace"))
         return
@@ -159,6 +159,6 @@ def prometheus(
 def skaffold(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Skaffold:
     """Give skaffold on a copy of the repository, and a cluster without hellopod."""
     if cluster.namespace != "hellopod":
-        pytest.skip("skaffold deploys to the namespace hellopod, which may be somebody's here")
+        pytest.skip("skaffold deploys to the namespace hellopod: here that may be somebody's")
     cluster.remove_namespace()
     return Skaffold.on_copy(tmp_path_factory.mktemp("skaffold"), cluster)

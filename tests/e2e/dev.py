@@ -1,4 +1,4 @@
-"""A pod of the overlay `dev`, whose code is replaced while it runs, however it gets there."""
+"""A pod of the overlay `dev`. Its code is replaced while it runs, however that gets there."""
 
 import re
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Dev:
     printed: Callable[[], str]  # the server's log, and what else is said
 
     def get(self, path: str) -> str:
-        """Ask the pod, which does not answer while its server restarts."""
+        """Ask the pod. It does not answer while its server restarts."""
         try:
             return Http(self.url()).get(path).data.decode()
         except urllib3.exceptions.HTTPError as error:

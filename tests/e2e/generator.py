@@ -1,4 +1,4 @@
-"""Runs load.py in the cluster, as a Job on the control plane, where none of the app's pods is."""
+"""Runs load.py in the cluster, as a Job on the control plane: none of the app's pods is there."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Runs a script in one of the app's containers, where the server's processes and ports are."""
+"""Runs a script in one of the app's containers: the server's processes and ports are there."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""KEDA, which scales on more than an autoscaler can see, and the overlay that uses it."""
+"""KEDA scales on more than an autoscaler can see. Here are KEDA and the overlay that uses it."""
 
 import os
 import re
@@ -23,7 +23,7 @@ IMAGES = {  # by the name in its manifest, what observing.py calls them
     "ghcr.io/kedacore/keda": "keda",
     "ghcr.io/kedacore/keda-metrics-apiserver": "keda-metrics-apiserver",
 }
-# The release's manifest has Always, with which a node would not take the image that it was given.
+# The release's manifest has Always. With that a node would not take the image that it was given.
 PRESENT = """[{"op": "add", "path": "/spec/template/spec/containers/0/imagePullPolicy",
                "value": "IfNotPresent"}]"""
 API_SERVICE = "apiservice/v1beta1.external.metrics.k8s.io"
@@ -95,14 +95,14 @@ def autoscaler(app: App) -> client.V2HorizontalPodAutoscaler:
 
 
 def has_it(app: App) -> None:
-    """Assert that there is one autoscaler, which is KEDA's and looks at CPU and saturation."""
+    """Assert that the only autoscaler is KEDA's, and looks at CPU and saturation."""
     found = autoscaler(app)
     assert [one.kind for one in found.metadata.owner_references or []] == ["ScaledObject"]
     assert [one.type for one in found.spec.metrics] == ["ContainerResource", "External"]
 
 
 def shipped_alone(app: App) -> None:
-    """Assert that there is one autoscaler, which is nobody's and looks at CPU alone."""
+    """Assert that the only autoscaler is nobody's, and looks at CPU alone."""
     found = autoscaler(app)
     assert not found.metadata.owner_references
     assert [one.type for one in found.spec.metrics] == ["ContainerResource"]

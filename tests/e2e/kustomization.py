@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def write(directory: Path, resources: list[Path | str], **fields: Any) -> Path:
     """Write a kustomization of resources that are elsewhere; return its directory.
 
-    A resource that is a string is an address, which kustomize fetches.
+    A resource that is a string is an address: kustomize fetches it.
     """
     directory = directory.resolve()
     content = {
@@ -85,7 +85,7 @@ def build(
         arguments += ["--build-arg", f"PYTHON_IMAGE={base}"]
     if commit := revision():
         arguments += ["--build-arg", f"REVISION={commit}"]
-    # BuildKit, which older Docker must be asked for, leaves out the stages that are not needed.
+    # BuildKit leaves out the stages that are not needed. Older Docker must be asked for it.
     run("docker", "build", *arguments, folder, env={"DOCKER_BUILDKIT": "1"}, seconds=600)
 
 

@@ -1,4 +1,4 @@
-"""The metrics API, without which an autoscaler sees nothing."""
+"""The metrics API. Without it an autoscaler sees nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

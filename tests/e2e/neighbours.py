@@ -41,7 +41,7 @@ targets = json.loads(sys.argv[1])
 with concurrent.futures.ThreadPoolExecutor(len(targets)) as pool:
     print(json.dumps(dict(zip(targets, pool.map(ask, targets.values())))))
 """
-# So that it may listen where DNS does; a safe setting, which the restricted level allows.
+# So that it may listen where DNS does. The setting is safe: the restricted level allows it.
 LOW_PORTS = client.V1Sysctl(name="net.ipv4.ip_unprivileged_port_start", value="0")
 
 Target = tuple[str, int, str | None]  # address, port, and the path to ask for

@@ -145,7 +145,7 @@ def deployed(
 
 
 def image(cluster: Cluster, name: str) -> str:
-    """Return the image of a program, which a kind cluster is given where Docker has it."""
+    """Return the image of a program. If Docker has it, a kind cluster is given it."""
     variable, public = IMAGES[name]
     chosen = os.environ.get(variable) or public
     if cluster.kind_name and not run("docker", "image", "inspect", chosen, check=False).returncode:

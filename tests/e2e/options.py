@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="no cluster at all: the smoke tests that need nothing but HTTP, of what answers there",
     )
     group.addoption(
-        "--image", metavar="REFERENCE", help="deploy this image, which exists, and build none"
+        "--image", metavar="REFERENCE", help="deploy this existing image, and build none"
     )
     group.addoption(
         "--screenshots",

@@ -6,7 +6,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parents[2] / "docs/proxies.md"
 SERVICE = "hellopod.hellopod.svc"  # what the page's configurations lead to
 FILES = {"nginx": "nginx.conf", "haproxy": "haproxy.cfg", "envoy": "envoy.yaml"}
-# Around what the page says, which belongs into `http`; nginx wants to write into some folders.
+# Around what the page says: that belongs into `http`. nginx wants to write into some folders.
 NGINX = """
 daemon off;
 pid {folder}/nginx.pid;

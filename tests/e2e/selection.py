@@ -23,9 +23,9 @@ def only_reading(option: object) -> str:
 def sort(items: list[pytest.Item]) -> None:
     """Put what only reads first, then what changes something, then what removes everything.
 
-    Before the end come those that deploy a variant, then those with a Prometheus, which would only
-    disturb the others, and last those that deploy by themselves and need the namespace free, and
-    those that have clusters of their own.
+    Before the end come those that deploy a variant. Then come those with a Prometheus: it would
+    only disturb the others. Last are those that deploy by themselves and need the namespace free,
+    and those that have clusters of their own.
     """
     variants = dict.fromkeys(VARIANTS, 2)
     observed = dict.fromkeys(

@@ -115,7 +115,7 @@ class Session:
         return re.findall(r"Port forwarding service/hellopod .* (http://\S+)", self.printed())[-1]
 
     def stop(self) -> int:
-        """Press Ctrl-C, on which skaffold removes what it has deployed; return its exit code."""
+        """Press Ctrl-C. skaffold then removes what it has deployed; return its exit code."""
         self.process.send_signal(signal.SIGINT)
         try:
             return self.process.wait(60)

@@ -7,7 +7,7 @@ from .cluster import Cluster
 from .waiting import eventually
 from .watching import watched
 
-# When process 1 of the container began, by the clock of the nodes, which is that of this machine.
+# When process 1 of the container began, by the clock of the nodes: they have this machine's.
 # The pod's status says it too, but in whole seconds, cut off.
 STARTED = """
 import os, time

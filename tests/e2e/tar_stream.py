@@ -103,7 +103,7 @@ class Sync:
 
 @contextmanager
 def dev(directory: Path, cluster: Cluster) -> Iterator[Dev]:
-    """Keep the pod running, in the cluster's namespace, which must not exist."""
+    """Keep the pod running, in the cluster's namespace. The namespace must not exist yet."""
     copy = WorkingCopy.under(directory)
     profile = Profile.of(copy.folder)
     build(IMAGE, profile.target)

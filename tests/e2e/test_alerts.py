@@ -35,7 +35,7 @@ FROM_KUBELETS = re.compile(r"\bcontainer_\w+")
 def loaded(
     app: App, cluster: Cluster, prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Deploy endpoints that fail and wait, and have them fail and be full, which nobody was yet."""
+    """Deploy endpoints that fail and wait, see that all is well, and have them fail and be full."""
     variant.deploy(app, cluster, tmp_path_factory.mktemp("variant"), variant.Variant())
     prometheus.wait_for_scrape()
 
@@ -71,7 +71,7 @@ def test_no_other_alert(prometheus: Prometheus) -> None:
 
 
 def test_expressions_have_data(app: App, cluster: Cluster, prometheus: Prometheus) -> None:
-    # What kubelets measure needs a right over all nodes, which is their owner's to give.
+    # What kubelets measure needs a right over all nodes. Only the cluster's owner can give it.
     asked = [
         one
         for one in expressions(namespace=app.namespace)

@@ -28,7 +28,7 @@ QUICK = {
 }
 DOWN = {} if FULL else QUICK
 GROWN = 150  # seconds until all pods are there that are needed: samples, decisions, starts
-# Seconds until there are two again: samples, decisions, drains and DOWN, which as shipped takes 120
+# Seconds until there are two again: samples, decisions, drains and DOWN. As shipped DOWN takes 120,
 # and 60 for each pod.
 BACK = 660 if FULL else 150
 STEADY = 32  # seconds without a change after which there will be none: two decisions
@@ -42,10 +42,10 @@ COMPUTING = [["GET", "/chaos/cpu?seconds=0.005"]]
 # Of what one pod serves: more than two can, and little enough for eight not to refuse any when
 # some come at once.
 TIMES = (2.6, 0.4)
-# Requests that take 3 s, a second: 42 at once, where two pods have 32 slots and six have 96.
+# Requests that take 3 s, a second: 42 at once. Two pods have 32 slots, and six have 96.
 WAITING = [["GET", "/chaos/wait?seconds=3"]]
 EACH_SECOND = (12, 2)
-ENOUGH = 6  # pods, half of whose slots these take
+ENOUGH = 6  # pods: these requests take half of their slots
 NEVER_DOWN = {"scaleDown": {"selectPolicy": "Disabled"}}
 SOME = 4  # pods that no autoscaler asks for, and none takes away that is never to go down
 REFUSED = 40  # seconds in which the autoscaler that looks at CPU could have decided three times
@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 
 @pytest.fixture
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a place for the variant, which is applied again."""
+    """Give a place for the variant. It is applied again."""
     return tmp_path_factory.mktemp("variant")
 
 

@@ -28,7 +28,7 @@ IMAGE = "hellopod:database"
 DEBIAN = "tests/e2e/postgres"  # Debian's PostgreSQL
 DOWN = 25  # seconds; a readiness probe that asked for the database would have failed by then
 NOWHERE = '{"spec": {"selector": {"app.kubernetes.io/name": "nowhere"}}}'
-# The overlay is for a cluster of its own, where the port is free.
+# The overlay is for a cluster of its own: there the port is free.
 NO_NODE_PORT = [
     {"op": "replace", "path": "/spec/type", "value": "ClusterIP"},
     {"op": "remove", "path": "/spec/ports/0/nodePort"},

@@ -274,7 +274,7 @@ def test_pods_do_not_reach_the_api_server(app: App, network: Network) -> None:
     def api_server_is_not_reached() -> None:
         reached = {place.pod for place in network.places if place.reached(target)}
         if reached and reached <= own_node:
-            pytest.skip("it is on the pods' own node, which this network plugin never denies")
+            pytest.skip("it is on the pods' own node, and this network plugin never denies that")
         assert not reached
 
     eventually(api_server_is_not_reached, seconds=DEADLINE)

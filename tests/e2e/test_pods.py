@@ -39,7 +39,7 @@ def test_namespace_rejects_root(app: App) -> None:
 
 
 def try_to_create(pod: client.V1Pod, app: App) -> None:
-    """Create a pod as far as admission, which decides, but do not start it."""
+    """Ask admission about a pod, without starting it."""
     core = client.CoreV1Api(app.api)
     core.create_namespaced_pod(app.namespace, pod, dry_run="All", **SOON)
 

@@ -81,16 +81,16 @@ for file in glob.glob("/proc/net/*"):
 print(json.dumps(found))
 """
 KINDS = ["tcp", "tcp6", "udp", "udp6", "udplite", "udplite6", "raw", "raw6", "unix", "packet"]
-# Beside the volumes. The container runtime makes the first two, in memory, of which the container's
-# limit counts every byte: gunicorn's heartbeat is in /dev/shm, and the other one nobody uses. The
+# Beside the volumes. The container runtime makes the first two, in memory. The container's limit
+# counts every byte of them: gunicorn's heartbeat is in /dev/shm, and nobody uses the other one. The
 # last is the file in which a container may leave the kubelet a word about its end.
 OF_THE_RUNTIME = {"/dev/shm", "/dev/mqueue", "/dev/termination-log"}
-# A process may ask there, where the kernel measures it, to be woken when something gets scarce:
+# Not every kernel measures this. A process may ask there to be woken when something gets scarce:
 # https://www.kernel.org/doc/Documentation/accounting/psi.rst. Nothing is kept.
 PRESSURE = {f"/proc/pressure/{name}" for name in ("cpu", "io", "irq", "memory")}
 # Writing to one changes nothing: null, zero, full, random, urandom, tty and ptmx, by their numbers
 # (https://www.kernel.org/doc/Documentation/admin-guide/devices.txt). What a runtime hides in /proc
-# is null too. Terminals, of which 136 is the first major number, are those of `kubectl exec`.
+# is null too. The terminals are those of `kubectl exec`; 136 is their first major number.
 DEVICES = [[1, 3], [1, 5], [1, 7], [1, 8], [1, 9], [5, 0], [5, 2]]
 TERMINALS = range(136, 144)
 
@@ -156,6 +156,6 @@ def test_only_two_ports(app: App, cluster: Cluster) -> None:
         found = inside.run(cluster, name, f"KINDS = {json.dumps(KINDS)}{LISTENING}")
 
         assert declared == {"http": 8000, "management": 9000}
-        # One socket each: of IPv6, which takes IPv4 too, where the cluster has it.
+        # One socket each. Where the cluster has IPv6, it is of IPv6 and takes IPv4 too.
         assert sorted(port for _, port in found) == sorted(declared.values())
         assert {kind for kind, _ in found} <= {"tcp", "tcp6"}

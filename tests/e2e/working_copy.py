@@ -23,7 +23,7 @@ class WorkingCopy:
         return cls(directory / "copy")
 
     def append(self, file: str, text: str) -> None:
-        """Add text at the end of a file, which need not exist."""
+        """Add text at the end of a file. The file need not exist."""
         with (self.folder / file).open("a") as code:
             code.write(text)
 

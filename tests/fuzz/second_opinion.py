@@ -1,4 +1,4 @@
-"""How h11, which shares no code with gunicorn, reads the requests on a connection."""
+"""How h11 reads the requests on a connection. It shares no code with gunicorn."""
 
 from typing import NamedTuple
 

@@ -1,7 +1,7 @@
 """Values of headers, queries and bodies with a few characters changed, on every route.
 
-In this process, where a request gets to the app that no server would let through; and once against
-the real one. Whatever was sent, the app answers what the client did wrong, and logs no error.
+The app gets them in this process, also those that no server would let through, and once behind the
+real one. Whatever was sent, the app says what the client did wrong, and logs no error.
 """
 
 import io
@@ -245,7 +245,7 @@ def choose_environ(chance, path):
     return environ
 
 
-# Werkzeug leaves the file of a part that is malformed to the garbage collector, which closes it.
+# Werkzeug leaves the file of a malformed part to the garbage collector. That closes it.
 @pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning")
 def test_whatever_is_sent(apps, caplog, seed):
     chance = random.Random(SEED if seed is None else seed)  # noqa: S311

@@ -15,7 +15,7 @@ from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import eventually, get
 
 NAMES = [setting.name.upper() for setting in fields(Config)]
-# What an environment can hold: any bytes but NUL, which Python sees as UTF-8 and lone surrogates.
+# What an environment can hold: any bytes but NUL. Python sees them as UTF-8 and lone surrogates.
 ANYTHING = st.binary(max_size=300).map(lambda data: os.fsdecode(data.replace(b"\0", b"")))
 NUMBERS = st.one_of(
     st.integers().map(str),

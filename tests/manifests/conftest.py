@@ -71,7 +71,7 @@ class Rendering:
             [found] = [item for item in self.objects if item["metadata"]["name"] == name]
             given |= found["data"]
         env = {e["name"]: e["value"] for e in self.container["env"] if "value" in e}
-        # Not what a file of the pod holds, which is not here.
+        # Not what a file of the pod holds: the file is not here.
         secret = {f"{field.name.upper()}_FILE" for field in fields(Config)}
         return Config.from_env(
             given | {name: value for name, value in env.items() if name not in secret}

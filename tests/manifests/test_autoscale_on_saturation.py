@@ -111,7 +111,7 @@ def test_target_leaves_room(saturated):
     slots = saturated[0].settings.concurrency
     mean = float(prometheus["metadata"]["threshold"]) * slots
 
-    assert prometheus["metricType"] == "AverageValue"  # a sum, which is shared among the pods
+    assert prometheus["metricType"] == "AverageValue"  # a sum, shared among the pods
     # Requests in flight at a pod chosen at random vary as a Poisson distribution does.
     assert mean + 2.5 * mean**0.5 <= slots
     assert mean * 2 <= slots

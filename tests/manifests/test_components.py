@@ -12,7 +12,7 @@ COMPONENTS = sorted(folder.name for folder in (ROOT / "k8s/components").iterdir(
 LABELS = {"app.kubernetes.io/name": "hellopod", "app.kubernetes.io/part-of": "hellopod"}
 
 
-# In the other order, but for these, which must be in this one.
+# In the other order, but for these: they must be in this one.
 IN_ORDER = ["gateway", "gateway-tls", "ingress", "ingress-tls", "tls"]
 BACKWARDS = [*(name for name in COMPONENTS[::-1] if name not in IN_ORDER), *IN_ORDER]
 
@@ -45,7 +45,7 @@ def test_each_object_is_there_once(together):
 
 def test_none_undoes_another(together, tmp_path):
     """What one adds alone is there among all of them."""
-    replaced = {"HorizontalPodAutoscaler"}  # by the ScaledObject, which has its numbers
+    replaced = {"HorizontalPodAutoscaler"}  # by the ScaledObject: that has its numbers
     for name in COMPONENTS:
         folder = tmp_path / name
         folder.mkdir()

@@ -115,7 +115,7 @@ def fits(matcher, value):
 
 @every_expression
 def test_only_this_deployment_is_asked_for(expression):
-    """Where one Prometheus scrapes many services, whose names of metrics are the same."""
+    """One Prometheus may scrape many services with the same names of metrics."""
     for selector in nodes(parse(expression.expr), VectorSelector):
         asked = {m.name: m.value for m in selector.matchers.matchers}
         recorded = selector.name.startswith("namespace:")

@@ -18,7 +18,7 @@ FORMS = {
         "labels": [{"pairs": {INSTANCE: "blue"}, "includeSelectors": True}],
     },
 }
-# The docs say how: by hand these are Secrets of the namespace, which both copies would read.
+# The docs say how. By hand these are Secrets of the namespace, and both copies would read them.
 SECRETS = [
     {"name": "hellopod-chaos", "literals": ["token=0123456789abcdef"]},
     {"name": "hellopod-tls", "literals": ["tls.crt=chain", "tls.key=key"]},

@@ -79,7 +79,7 @@ def test_only_names_are_asked_for(closed):
     assert rule["ports"] == [{"port": 53, "protocol": name} for name in ("UDP", "TCP")]
     [label] = pods["podSelector"]["matchExpressions"]
     assert label == {"key": "k8s-app", "operator": "In", "values": ["kube-dns"]}
-    # One address, which is valid on its own node alone.
+    # One address. It is valid on its own node alone.
     cache = ipaddress.ip_network(block["ipBlock"]["cidr"])
     assert cache.num_addresses == 1 and cache.is_link_local
     assert f"{cache.network_address}" in SECTION

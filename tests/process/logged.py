@@ -56,9 +56,9 @@ def free_port() -> int:
 
 
 class Logged:
-    """Starts it, and waits for it to serve by its ports alone: nobody may read what it logs.
+    """Starts gunicorn, and waits by its ports alone until it serves: its log may have no reader.
 
-    `stdout` and `stderr` are file descriptors, which it takes over, or None: closed at the start.
+    `stdout` and `stderr` are file descriptors that it takes over, or None: closed at the start.
     """
 
     def __init__(self, stdout: int | None, stderr: int | None, app: str = SAMPLE, **settings: str):

@@ -33,7 +33,7 @@ TRUSTED = "127.0.0.0/8,fe80::/10"
 def need(*command: str) -> None:
     """Go on if this makes namespaces; in CI it has to, elsewhere the test is skipped."""
     if not sys.platform.startswith("linux"):
-        pytest.skip("needs network namespaces, which only Linux has")
+        pytest.skip("needs network namespaces, and only Linux has them")
     program = shutil.which(command[0])
     tried = subprocess.run([*command, "true"], capture_output=True, text=True) if program else None
     if tried is None or tried.returncode:

@@ -234,7 +234,7 @@ def test_a_client_that_writes_before_it_reads_gets_503():
 
 @pytest.mark.parametrize(("method", "path", "status"), [("POST", "/", 405), ("POST", "/no", 404)])
 def test_a_body_that_nobody_wants_leaves_the_connection(flask_server, method, path, status):
-    """What the answer says of it is true: 300 kB, some of which come after the answer."""
+    """What the answer says of it is true. Of its 300 kB some come after the answer."""
     with connect(flask_server.port) as sock:
         start = f"{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n".encode()
         sock.sendall(start + b"x" * 150_000)

@@ -198,7 +198,7 @@ def test_an_upload_that_fails_in_the_queue_costs_no_place(spoiled):
                 sock.close()
                 assert read_response(busy)[0] == 200
         with connect(server.port) as sock:
-            # More than is read of one that waits for a place, which then would need none.
+            # More than is read of one that waits for a place. With less it would need no place.
             sock.sendall(UPLOAD + b"Content-Length: 400000\r\n\r\n" + b"x" * 400_000)
             assert read_response(sock)[0] == 200
         assert metric(server.management, "hellopod_requests_in_flight") == 0

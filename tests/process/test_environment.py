@@ -78,7 +78,7 @@ ODD = {
     CMD: "--workers 1 --name hello --limit-request-line 2000 --limit-request-fields 20 "
     "--limit-request-field_size 1000",
 }
-# As Prometheus 3 sends them, which has the largest headers of all that come to every pod.
+# As Prometheus 3 sends them. Its headers are the largest of all that come to every pod.
 SCRAPE = (
     "User-Agent: Prometheus/3.16.0\r\n"
     "Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"

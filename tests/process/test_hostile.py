@@ -13,7 +13,7 @@ from tests.runtime.hostile import LIMIT, ROWS, SMUGGLED, UNFINISHED
 from tests.runtime.invariants import assert_unharmed
 from tests.runtime.raw import connect, get, is_problem, read_all, responses
 
-# The app, which gunicorn's parser stands before, and the event loop, which answers by itself.
+# The app, behind the runtime's parser, and the event loop: that answers probes by itself.
 SURFACES = {
     "app": ("port", b"/api/echo"),
     "probe": ("port", b"/healthz"),

@@ -99,7 +99,7 @@ def test_scrapes_that_hang_do_not_keep_probes_out():
     with Gunicorn(*OURS, TEST_APP) as server, contextlib.ExitStack() as stack:
         assert get(server.port, "/slow-metrics/2")[0] == 200
         socks = []
-        for _ in range(100):  # each asks at once: while the port is full, who does not is closed
+        for _ in range(100):  # each asks at once: a full port closes a client that has not asked
             socks.append(stack.enter_context(connect(server.management)))
             socks[-1].sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
         assert live(server)

@@ -1,4 +1,4 @@
-"""Probes on the service's port, where anybody may ask."""
+"""Probes on the service's port. Anybody may ask there."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ import time
 from tests.runtime.gunicorn_process import OURS, TEST_APP, Gunicorn
 from tests.runtime.raw import connect, get, read_response
 
-PACE = 200  # a second, which SECURITY.md names
+PACE = 200  # a second, as SECURITY.md says
 SECONDS = 2
 
 

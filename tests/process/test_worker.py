@@ -350,7 +350,7 @@ def test_new_connections_are_not_closed_for_newer_ones():
                 started = time.monotonic()
                 socks = [flood.enter_context(connect(server.port)) for _ in range(limit + 20)]
                 socks[0].sendall(b"GET /do HTTP/1.1\r\nHost: a\r\n\r\n")
-                if time.monotonic() - started < 0.08:  # else it had its time, which is 0.1 s
+                if time.monotonic() - started < 0.08:  # else it has had its 0.1 s
                     assert read_response(socks[0])[0] == 200
                     return
         pytest.fail("the machine is too slow for this test")
@@ -428,7 +428,7 @@ def sock(server, request):
 
 @pytest.mark.parametrize("when", ["before", "while", "after"])
 def test_a_request_that_comes_early_is_answered_at_once(sock, when):
-    """Though a thread that is done does not always wake the event loop, which may sleep for 1 s."""
+    """A thread that is done does not always wake the event loop. That may sleep for 1 s."""
     slow = b"GET /wait/0.3 HTTP/1.1\r\nHost: a\r\n\r\n"
     fast = b"GET /do HTTP/1.1\r\nHost: a\r\n\r\n"
     sock.sendall(slow + fast if when == "before" else slow)

@@ -54,5 +54,5 @@ def put(directory, path, how, anchor, code):
     )
 
 
-if __name__ == "__main__":  # for tests/e2e, which imports nothing from here
+if __name__ == "__main__":  # for tests/e2e: that imports nothing from here
     follow_with_database(copy(Path(sys.argv[1])))

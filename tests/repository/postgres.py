@@ -26,7 +26,7 @@ class Postgres:
             missing("postgres", f"no initdb and postgres on PATH or in {DEBIAN}/*/bin")
         # It refuses to run as root.
         self.user = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
-        # Not below pytest's folder, which other users may not enter.
+        # Not below pytest's folder: other users may not enter that.
         self.folder = TemporaryDirectory(prefix="postgres-")
         self.data = Path(self.folder.name)
         if self.user:

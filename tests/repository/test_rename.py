@@ -84,7 +84,7 @@ def test_what_is_about_the_original_has_left(renamed):
 
 
 def test_nothing_names_what_has_left(renamed):
-    """But for e2e-full.txt, which `make e2e-full` makes."""
+    """But for e2e-full.txt: `make e2e-full` makes that."""
     gone = {Path(place).name if Path(place).suffix else place for place in LEAVES}
     names = {*gone - {"e2e-full.txt"}, MARK, *PINS, *TARGETS}
     mention = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)")

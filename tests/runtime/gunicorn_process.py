@@ -40,7 +40,7 @@ class Gunicorn:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,  # nothing but JSON may appear there either
             encoding="utf-8",
-            start_new_session=True,  # no terminal of ours, which would make SIGHUP end it
+            start_new_session=True,  # no terminal of ours: with one SIGHUP would end it
         )
         self.reader = threading.Thread(target=self._read)
         self.reader.start()

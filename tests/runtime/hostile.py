@@ -1,8 +1,8 @@
 """Hostile requests, and what becomes of them.
 
-Each row: what is sent, then the statuses that it gets from the app and from a probe, which is the
-same unless a third column says so. `{}` is the path. Behind every request stands SMUGGLED, which
-gets its 404 where it is the next request by the rules, and nothing at all everywhere else.
+Each row: what is sent, then the statuses that it gets from the app. A probe gets the same, unless a
+third column says otherwise. `{}` is the path. Behind every request stands SMUGGLED. It gets its 404
+where it is the next request by the rules, and nothing at all everywhere else.
 """
 
 LIMIT = 100_000  # MAX_CONTENT_LENGTH

@@ -4,8 +4,8 @@
 
 Open: requests start at fixed moments whatever becomes of the earlier ones; closed: each client
 waits for its answer; number: so do they, until there are so many answers. A request without an
-answer after TIMEOUT is a timeout. Prints one JSON object; a rate is that from the start to the last
-such outcome, which may be after SECONDS, and lateness is the 99th percentile of how long after its
+answer after TIMEOUT is a timeout. Prints one JSON object. A rate is that from the start to the last
+such outcome. That may be after SECONDS. Lateness is the 99th percentile of how long after its
 moment a request was sent: what a stall of the machine does to any latency.
 
 On selectors: with asyncio's connections, 1500 new ones a second took a core, and the latencies were

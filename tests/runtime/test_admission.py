@@ -22,7 +22,7 @@ class Request(CpuMeter):
 
 
 class Process:
-    """An Admission of a process on one core, whose requests do what compute() and wait() say."""
+    """An Admission of a process on one core. Its requests do what compute() and wait() say."""
 
     def __init__(self, limit=16, queue_length=32, queue_timeout=0.3):
         self.now = self.cpu = 0.0

@@ -22,11 +22,11 @@ RELIED_ON = {
         "13dc2be5e66b",
     ),
     base.Worker.init_signals: (
-        "sets SIGINT, which we ignore; signals write to PIPE",
+        "sets SIGINT, and we ignore that; signals write to PIPE",
         "d7aaa77e5e6a",
     ),
     config.Config.is_ssl.fget: (
-        "is true with a certfile, which we set and never read",
+        "is true with a certfile; we set that and never read it",
         "0c6aee1b7160",
     ),
     arbiter.Arbiter.init_signals: (
@@ -46,7 +46,7 @@ RELIED_ON = {
     ),
     arbiter.Arbiter.spawn_worker: ("calls pre_fork, then os.fork()", "f5591b3cd606"),
     arbiter.Arbiter.reap_workers: (
-        "survives a worker that was killed; calls child_exit, which may exit",
+        "survives a worker that was killed; calls child_exit, and that may exit",
         "ab6125f3896f",
     ),
     arbiter.Arbiter.murder_workers: ("asks tmp.last_update() once a second", "8427931f4588"),

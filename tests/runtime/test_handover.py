@@ -16,7 +16,7 @@ def handover():
 
 @pytest.fixture
 def start(handover):
-    """Start threads that do what they get, which is to be called, until they get None."""
+    """Start threads that call what they get, until they get None."""
     threads = []
 
     def work():

@@ -764,7 +764,7 @@ def test_command_line_finds_the_service():
     ("ends", "limit", "of_request", "status"),
     [
         (True, 100, None, 200),
-        (False, 100, None, 200),  # of another server, whose body goes on with the next request
+        (False, 100, None, 200),  # of another server: its body goes on with the next request
         (True, None, None, 200),
         (True, 100, 5, 413),
         (True, 5, None, 413),

@@ -85,7 +85,7 @@ def test_nobody_to_ask():
 
 @pytest.fixture
 def half():
-    """One with two upstreams, one of which nobody serves."""
+    """One with two upstreams. Nobody serves one of them."""
     with served(hello("b-1")) as works:
         yield hello("a-1", f"http://127.0.0.1:1,{works}").test_client()
 

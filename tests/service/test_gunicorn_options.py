@@ -19,7 +19,7 @@ from service.gunicorn_options import (
 
 OURS = {"bind": "[::]:8000", "workers": 1, "threads": 64, "accesslog": "-", "keepalive": 75}
 NAMES = {setting.name: setting for setting in KNOWN_SETTINGS}
-# Values that gunicorn takes, where it does not take just any.
+# Values that gunicorn takes, for settings that do not take just any.
 VALUES = {
     **dict.fromkeys(LIMITS, "1000"),
     "chdir": "/",
@@ -92,7 +92,7 @@ def test_what_changes_nothing():
 
 
 def refusal(*arguments, variable=""):
-    """Return in which words they are refused, which are one line."""
+    """Return in which words they are refused. These are one line."""
     with pytest.raises(SettingError) as refused:
         check_arguments(OURS, list(arguments), variable)
     message = str(refused.value)

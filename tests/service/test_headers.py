@@ -168,7 +168,7 @@ def test_half_a_body(server):
 
 
 def test_no_version_of_the_server():
-    """gunicorn names itself, which it cannot be told not to; its version stays untold."""
+    """gunicorn names itself, and no setting prevents that. Its version stays untold."""
     with Gunicorn() as gunicorn:
         for path in CACHING:
             _, headers, _ = get(gunicorn.port, path)

@@ -12,7 +12,7 @@ TREES = [ast.parse(text) for text in SOURCES.values()]
 
 
 def expressions():
-    """Yield the source of what is handed to a function of re, where it is a text."""
+    """Yield the source of each text that is handed to a function of re."""
     for node in (each for tree in TREES for each in ast.walk(tree)):
         if (
             isinstance(node, ast.Call)

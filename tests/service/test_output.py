@@ -107,7 +107,7 @@ def test_lines_wait_for_company_but_not_for_long():
 
 
 def test_what_a_pipe_takes_whole_is_written_at_once():
-    """So that another process, which writes to it too, gets no line between two halves of one."""
+    """Another process writes to it too: none of its lines may come between two halves of one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         output = Output(ours.fileno())

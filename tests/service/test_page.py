@@ -8,7 +8,7 @@ from service import create_app
 
 @pytest.fixture
 def app(config):
-    """With the endpoints of service/api.py, of which the page is one."""
+    """With the endpoints of service/api.py: the page is one."""
     return create_app(config)
 
 

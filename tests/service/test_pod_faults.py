@@ -105,7 +105,7 @@ def test_memory_that_the_kernel_refuses(chaos):
 
 
 def cause(server, fault):
-    """Cause a fault; return the answer, which is sent before it happens."""
+    """Cause a fault; return the answer. It is sent before the fault happens."""
     with connect(server.port) as sock:
         head = f"POST /chaos/{fault} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n"
         sock.sendall(f"{head}Content-Length: 0\r\n\r\n".encode())
@@ -158,7 +158,7 @@ def test_the_log_has_everything_before_the_end(chaos_app):
 
 @pytest.mark.parametrize("code", [0, 3, 42, 255])
 def test_exit_the_container(code):
-    """3 means something to gunicorn, which would add its own explanation."""
+    """3 means something to gunicorn: it would add its own explanation."""
     with Gunicorn(CHAOS_TOKEN=TOKEN, DRAIN_SECONDS="30") as server:
         eventually(lambda: get(server.management, "/readyz")[0] == 200)
         assert cause(server, f"exit/{code}") == b'{"exit_code":%d}\n' % code

@@ -204,7 +204,7 @@ def test_log_names_the_span(traced, spans, capsys):
 
 
 class Downstream(BaseHTTPRequestHandler):
-    """Another service, which answers with the headers it got."""
+    """Another service. It answers with the headers it got."""
 
     def do_GET(self):
         self.send_response(200)

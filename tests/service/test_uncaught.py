@@ -439,7 +439,7 @@ def test_two_that_fail_one_request(fork, lines):
 
 
 def test_apps_without_any_are_left_alone(app):
-    """What is a list stays one, which costs the least to send, and a stream has not begun."""
+    """What is a list stays one, because that costs the least. A stream has not begun."""
     app.add_url_rule("/orders", view_func=lambda: Response({}["a mistake"] for _ in "a"))
 
     assert type(app.wsgi_app(create_environ("/"), lambda *_: None)) is Body

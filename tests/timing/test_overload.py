@@ -39,9 +39,9 @@ def outcome(found, name, key):
     [(WAIT, 3, 0.95), (WAIT, 10, 0.95), (BURN, 3, 0.9), (BURN, 10, 0.85)],
 )
 def test_goodput_stays_near_capacity(server, path, factor, share, connections):
-    """The shares and the 100 ms are promises. The median of five rounds counts, and each has the
-    capacity before and after it for a reference: neighbours change that of the machine. So do they
-    stop it for a while, which the load client feels as well: that time is no refusal's."""
+    """The shares and the 100 ms are promises. The median of five rounds counts. Each round has the
+    capacity before and after it for a reference, because neighbours change that of the machine.
+    They also stop the machine for a while. The load client feels this too: that is no refusal's."""
 
     def measure():
         closed = load(server, path, "closed", CLIENTS[path], SECONDS[path] / 2, connections)

@@ -40,8 +40,8 @@ def control():
 
 
 def latencies(server, control, seconds):
-    """99th percentiles in seconds: of the service, of /healthz, and of the same in an idle server,
-    which the machine delays as much."""
+    """99th percentiles in seconds: of the service, of /healthz, and of the same in an idle server.
+    The machine delays that one as much."""
     ports = (
         (server.port, "/do"),
         (server.management, "/healthz"),

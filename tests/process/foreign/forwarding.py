@@ -1,6 +1,6 @@
 """Runs httpbin's own tests: `forwarding.py SUITE [PORT]`; with a port, on a server there.
 
-Their client is Werkzeug's, which calls an app. With a port that app asks the server.
+Their client is Werkzeug's. It calls an app. With a port that app asks the server.
 """
 
 import http.client

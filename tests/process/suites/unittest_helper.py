@@ -1,4 +1,4 @@
-"""Stands in for the base of the exporter's tests, which its source distribution has not."""
+"""Stands in for the base of the exporter's tests: its source distribution has none."""
 
 import re
 import unittest
