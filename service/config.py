@@ -121,8 +121,8 @@ class Config:
     request_timeout: float = _setting(
         5.0,
         seconds(0.01, 3600),
-        "seconds a request and its calls to upstreams may take in all; a caller's "
-        "X-Request-Timeout comes first; never more than GRACEFUL_TIMEOUT",
+        "seconds from a request's arrival in which its calls to upstreams end; a caller's "
+        "X-Request-Timeout comes first; never more than GRACEFUL_TIMEOUT; it ends no handler",
     )
     chaos_token: str = _setting(
         "", token, "what a request for a fault must carry; without it there is no path /chaos/..."
