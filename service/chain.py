@@ -2,9 +2,6 @@
 
 import re
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from functools import partial
 from urllib.parse import urlencode
 
@@ -14,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from service import amounts, identity
 from service.chain_tree import Hop, answered_hop, failed_hop, failed_hops
 from service.request import current_request
-from service.upstream import Upstream, UpstreamFailed, Upstreams
+from service.upstream import Upstream, UpstreamFailed, Upstreams, side_by_side
 
 bp = Blueprint("chain", __name__)
 
@@ -47,7 +44,7 @@ def chain() -> Response:
     to_ask = upstreams.of_settings() if depth else []
     if to_ask and not upstreams.time_left():
         abort(504, "No time is left to ask the upstreams.")
-    hops = side_by_side(partial(ask, depth - 1, via, body), to_ask)
+    hops = side_by_side([partial(ask, depth - 1, via, body, each) for each in to_ask])
     tree = {
         "upstream": None,
         "pod": identity.current().pod,
@@ -79,22 +76,6 @@ def ask(depth: int, via: str, body: bytes, upstream: Upstream) -> Hop:
     except UpstreamFailed as failed:
         return failed_hop(upstream.name, failed, since(began))
     return answered_hop(upstream.name, answer, since(began), depth)
-
-
-def side_by_side(ask: Callable[[Upstream], Hop], upstreams: list[Upstream]) -> list[Hop]:
-    """Ask them all at once: one after the other, the first that hangs takes the time of the rest.
-
-    One is asked in this thread, and the others in threads that end with this request.
-    """
-    if not upstreams:
-        return []
-    *others, last = upstreams
-    if not others:
-        return [ask(last)]
-    with ThreadPoolExecutor(len(others)) as threads:
-        asked = [threads.submit(copy_context().run, ask, upstream) for upstream in others]
-        found = ask(last)
-        return [*(each.result() for each in asked), found]
 
 
 def since(began: float) -> float:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from service.parsing import (
     Invalid,
+    base_url,
     base_urls,
     boolean,
     collector,
@@ -198,12 +199,16 @@ class Config:
                 f"UPSTREAM_CONCURRENCY={self.upstream_concurrency} is not allowed: it must be "
                 f"below CONCURRENCY ({self.concurrency}), or an upstream that hangs takes all slots"
             )
-        for url in filter(None, self.upstreams.split(",")):
-            if is_itself(url, self):
-                raise SettingError(
-                    f"UPSTREAMS={presentable('UPSTREAMS', url)} is not allowed: that is this "
-                    "service itself, and would wait for its own slots"
-                )
+        for setting in fields(self):
+            if setting.metadata["parse"] not in (base_url, base_urls):
+                continue
+            name = setting.name.upper()
+            for url in filter(None, getattr(self, setting.name).split(",")):
+                if is_itself(url, self):
+                    raise SettingError(
+                        f"{name}={presentable(name, url)} is not allowed: that is this "
+                        "service itself, and would wait for its own slots"
+                    )
 
     def __repr__(self) -> str:
         """Show no more than may be logged: gunicorn prints all that it was configured with."""

@@ -157,6 +157,16 @@ def base_urls(value: str) -> str:
     )
 
 
+def base_url(value: str) -> str:
+    """Allow the base URL of one service; returns it without the slash at its end."""
+    if "," not in value:
+        try:
+            return base_urls(value)
+        except Invalid:
+            pass
+    raise Invalid("an http:// or https:// URL without user, password, query and fragment")
+
+
 def _lower_host(url: str) -> str:
     scheme, host, path = re.fullmatch("(https?://)([^/]*)(.*)", url).groups()  # type: ignore[union-attr]
     return f"{scheme}{host.lower()}{path}"

@@ -9,9 +9,20 @@ from flask import Flask, current_app
 from service.upstream.answer import Answer, UpstreamFailed
 from service.upstream.client import Upstream
 from service.upstream.metrics import Metrics
+from service.upstream.path import segment
 from service.upstream.registry import Upstreams
+from service.upstream.together import side_by_side
 
-__all__ = ["Answer", "Upstream", "UpstreamFailed", "Upstreams", "init_app", "named"]
+__all__ = [
+    "Answer",
+    "Upstream",
+    "UpstreamFailed",
+    "Upstreams",
+    "init_app",
+    "named",
+    "segment",
+    "side_by_side",
+]
 
 
 def init_app(app: Flask) -> None:

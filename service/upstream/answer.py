@@ -32,11 +32,16 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """Parse the body; raises UpstreamFailed if it is no JSON."""
+        """Parse the body; raises UpstreamFailed if it is no JSON, such as NaN (RFC 8259)."""
         try:
-            return json.loads(self.body)
+            return json.loads(self.body, parse_constant=refuse)
         except (ValueError, RecursionError):
             raise UpstreamFailed(self.upstream, "broken", "answered what is not JSON") from None
+
+
+def refuse(constant: str) -> None:
+    """Raise ValueError: Python's parser takes NaN and the infinities, and they are no JSON."""
+    raise ValueError(constant)
 
 
 class UpstreamFailed(HTTPException):

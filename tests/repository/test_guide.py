@@ -46,6 +46,22 @@ def test_its_code_is_clean(orders, tool):
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CURRENCY", "eur"),
+        ("PRICES", "http://a,http://b"),
+        ("PRICES", "ftp://a"),
+        ("PRICES", "http://localhost:8000"),  # itself
+    ],
+)
+def test_a_wrong_setting_ends_the_start(orders, name, value):
+    result = run(orders, sys.executable, "-m", "service", **{name: value})
+
+    assert result.returncode != 0
+    assert f"{name}='{value}' is not allowed: " in result.stdout + result.stderr
+
+
 def test_readiness_follows_the_database(orders, tmp_path):
     class Orders(Gunicorn):
         directory = orders

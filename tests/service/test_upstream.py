@@ -6,6 +6,7 @@ import time
 
 import pytest
 from flask import jsonify
+from werkzeug.exceptions import NotFound
 
 from service import upstream
 from service.config import Config
@@ -659,6 +660,59 @@ def test_json():
 
     assert header(other.heads[0], "Content-Type") == "application/json"
     assert failed.value.code == 502
+
+
+@pytest.mark.parametrize("body", [b"NaN", b'{"a": Infinity}', b"[-Infinity]", b"{", b"[" * 100_000])
+def test_what_is_no_json_is_a_failure_of_the_upstream(body):
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with HostileUpstream(saying(head + body)) as other:
+        answer = ask(app_for(other.url), other.url)
+
+    with pytest.raises(UpstreamFailed, match="answered what is not JSON"):
+        answer.json()
+
+
+def test_calls_side_by_side_belong_to_their_request():
+    """The first that hangs takes no time of the others, and each has id and deadline."""
+    with HostileUpstream(hang) as hangs, HostileUpstream(saying(OK)) as works:
+        app = app_for(f"{hangs.url},{works.url}")
+
+        def call(url):
+            try:
+                return upstream.named(name_of(url)).request("GET", "/").status
+            except UpstreamFailed as failed:
+                return failed.outcome
+
+        with app.test_request_context(environ_overrides=arrived()):
+            urls = (hangs.url, works.url, works.url)
+            found = upstream.side_by_side([lambda url=url: call(url) for url in urls])
+            assert upstream.side_by_side([]) == []
+            with pytest.raises(KeyError):
+                upstream.side_by_side([lambda: {}["a"], lambda: 1])
+
+    assert found == ["timeout", 200, 200]
+    assert [header(head, "X-Request-ID") for head in works.heads] == ["id-1"] * 2
+    assert all(float(header(head, "X-Request-Timeout")) <= BUDGET for head in works.heads)
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("a b", "a%20b"),
+        ("a/../b", "a%2F..%2Fb"),
+        ("%2e", "%252e"),
+        ("...", "..."),
+        ("ü?", "%C3%BC%3F"),
+    ],
+)
+def test_what_a_client_sent_stays_one_segment(text, quoted):
+    assert upstream.segment(text) == quoted
+
+
+@pytest.mark.parametrize("text", ["", ".", ".."])
+def test_a_segment_that_names_another_path_is_not_found(text):
+    with pytest.raises(NotFound):
+        upstream.segment(text)
 
 
 def test_base_path():
