@@ -144,10 +144,10 @@ def interrupt(process):
 
 def test_run_serves_until_ctrl_c():
     with serving(REPOSITORY, "run") as process:
-        body = get(port(process), "/")[2]
+        identity = json.loads(get(port(process), "/api/identity")[2])
         rest = interrupt(process)
 
-    assert body == b"Hello from container laptop!\n"
+    assert identity["pod"] == "laptop"
     assert "Traceback" not in rest
 
 

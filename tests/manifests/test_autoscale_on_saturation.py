@@ -106,9 +106,11 @@ def test_prefix_and_suffix(tmp_path):
     assert config["name"] == "blue-hellopod-two"
 
 
-def test_target_leaves_room(saturated):
-    _, _, prometheus = scaled(saturated[0])
-    slots = saturated[0].settings.concurrency
+def test_target_leaves_room(tmp_path):
+    """With the slots of the base: who sets others sets the threshold too."""
+    saturated = overlay(tmp_path, "k8s/base", COMPONENT)
+    _, _, prometheus = scaled(saturated)
+    slots = saturated.settings.concurrency
     mean = float(prometheus["metadata"]["threshold"]) * slots
 
     assert prometheus["metricType"] == "AverageValue"  # a sum, shared among the pods

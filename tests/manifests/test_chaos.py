@@ -4,6 +4,8 @@ import json
 import os
 from pathlib import Path
 
+from kubernetes.utils.quantity import parse_quantity
+
 from tests.manifests.conftest import Rendering
 
 ROOT = Path(__file__).parents[2]
@@ -21,8 +23,7 @@ def test_memory_that_faults_hold_fits_into_the_limit(rendering):
     """As half of it: unless somebody raises the cap, nobody is killed."""
     limit = rendering.container["resources"]["limits"]["memory"]
 
-    assert limit.endswith("Mi")
-    assert rendering.settings.chaos_max_bytes <= int(limit[:-2]) * 2**20 / 2
+    assert rendering.settings.chaos_max_bytes <= parse_quantity(limit) / 2
 
 
 def test_token_comes_from_the_secret(tmp_path):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import kubernetes_validate
 import pytest
+from kubernetes.utils.quantity import parse_quantity
 
 ROOT = Path(__file__).parents[2]
 SUPPORTED = ["1.33", "1.36"]  # the oldest and the newest, as in docs/development.md
@@ -69,14 +70,16 @@ def test_restricted(rendering):
     assert resources["requests"].keys() == {"cpu", "memory", "ephemeral-storage"}
     for name in resources["limits"]:
         wanted, most = (mebibytes(resources[of][name]) for of in ("requests", "limits"))
-        assert wanted <= most <= 512
+        assert wanted <= most
+        if rendering.place == "k8s/base":  # overlays are for nodes and handlers of any size
+            assert most <= 512
     volumes = sum(mebibytes(folder["sizeLimit"]) for folder in folders)
     # The kubelet counts the logs too: five files of 10 MiB and one that it is about to rotate.
     assert mebibytes(resources["limits"]["ephemeral-storage"]) >= volumes + 60
 
 
 def mebibytes(amount):
-    return int(amount.removesuffix("Mi"))
+    return float(parse_quantity(amount)) / 2**20
 
 
 def test_no_token(rendering):
@@ -94,7 +97,8 @@ def test_autoscaler(scaled):
 
     assert "replicas" not in scaled.deployment
     assert spec["scaleTargetRef"].items() >= {"kind": "Deployment", "name": "hellopod"}.items()
-    assert spec["minReplicas"] == 2 < spec["maxReplicas"]
+    # One may go with its node, and a crowd meets as many as there are.
+    assert 2 <= spec["minReplicas"] < spec["maxReplicas"]
     assert 50 <= metric["target"]["averageUtilization"] <= 90
     assert spec["behavior"]["scaleUp"]["policies"]
     assert metric["container"] == scaled.container["name"]

@@ -5,9 +5,26 @@ import sys
 import pytest
 
 from tests.copying import REPOSITORY, copy, run
-from tests.repository.following import BLOCK, DATABASE, GUIDE, follow
+from tests.repository.following import BLOCK, DATABASE, GUIDE, follow, put
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import eventually, get
+
+# What the guide leaves to its reader: a row for each setting and metric.
+ROWS = {
+    "docs/configuration.md": (
+        "| `POD_NAME`",
+        """\
+| `DATABASE` | orders.db | file of the database |
+| `LARGEST_ORDER` | 100 | most pieces in one order |
+| `CURRENCY` | EUR | currency of all prices |
+| `PRICES` | http://prices | base URL of the service of prices |
+""",
+    ),
+    "docs/observability.md": (
+        "| `hellopod_dependency_up`",
+        "| `hellopod_pieces_ordered_total` | counter | | pieces | pieces ordered | |\n",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +52,16 @@ def test_its_tests_pass(orders):
     result = run(orders, sys.executable, "-m", "pytest", "-q", *files)
 
     assert result.returncode == 0, result.stdout[-3000:]
+
+
+def test_documents_with_its_rows_pass(orders):
+    for path, (anchor, rows) in ROWS.items():
+        put(orders, path, "before", anchor, rows)
+    page = "tests/documents/test_documents.py"
+    result = run(orders, sys.executable, "-m", "pytest", "-q", page, "-k", "settings or metric")
+
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert "skipped" not in result.stdout
 
 
 @pytest.mark.parametrize(

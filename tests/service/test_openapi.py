@@ -10,6 +10,7 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from service import create_app
+from service.config import Config
 from service.http1.answers import Answers
 from service.http1.head import NO_REQUEST, ProtocolError
 from service.readiness import not_ready
@@ -19,6 +20,7 @@ from service.version import __version__
 from tests.runtime.raw import responses
 
 TEXT = (Path(__file__).parents[2] / "service/openapi.yaml").read_text()
+TOO_LARGE = b"x" * (Config().max_content_length + 1)
 ANY = {str(method) for method in HTTPMethod} - {"CONNECT"}
 
 
@@ -105,18 +107,19 @@ def assert_conforms(contract, name, headers, body):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "arguments", "name"),
+    ("method", "path", "arguments", "status", "name"),
     [
-        ("GET", "/nope", {}, "Error"),
-        ("GET", "/nope", {}, "NotFound"),
-        ("POST", "/version", {}, "MethodNotAllowed"),
-        ("POST", "/version", {"data": b"x" * 1_048_577}, "ContentTooLarge"),
-        ("GET", "/openapi.yaml", {"headers": {"If-Match": '"other"'}}, "PreconditionFailed"),
+        ("GET", "/nope", {}, 404, "Error"),
+        ("GET", "/nope", {}, 404, "NotFound"),
+        ("POST", "/version", {}, 405, "MethodNotAllowed"),
+        ("POST", "/version", {"data": TOO_LARGE}, 413, "ContentTooLarge"),
+        ("GET", "/openapi.yaml", {"headers": {"If-Match": '"other"'}}, 412, "PreconditionFailed"),
     ],
 )
-def test_errors_are_as_described(contract, client, method, path, arguments, name):
+def test_errors_are_as_described(contract, client, method, path, arguments, status, name):
     response = client.open(path, method=method, **arguments)
 
+    assert response.status_code == status
     assert_conforms(contract, name, response.headers, response.get_json())
 
 
