@@ -78,8 +78,11 @@ up: ## Run the service, as it stands, on a kind cluster: http://localhost:8080
 
 # By the environment, and as it was typed: no shell reads it, and make leaves a dollar alone.
 load: override export BODY := $(value BODY)
+load: override export BODY_FILE := $(value BODY_FILE)
+load: override export TYPE := $(value TYPE)
+load: override export METHOD := $(value METHOD)
 load: override export URL := $(value URL)
-load: ## Load it for two minutes and watch pods: make load URL=/api/orders BODY='{"pieces": 3}'
+load: ## Load it for two minutes and watch pods: make load URL=/api/orders BODY='{"pieces": 3}' (METHOD, BODY_FILE, TYPE)
 	@$(PYTHON) -m local.cluster load
 
 logs: ## Follow the logs of all its pods
@@ -178,6 +181,7 @@ $(VENV)/bench: requirements-bench.txt $(VENV)/dev
 # other lengths then. So `make fix` wraps them again.
 rename: ## Make this clone a service of your own: make rename NAME=orders
 	@$(PYTHON) rename.py
+	@test -e $(VENV)/dev || echo "Installing what formats the code; this takes minutes ..."
 	@$(MAKE) --silent fix
 	@git add --all
 

@@ -1,11 +1,14 @@
 """Load that makes the autoscaler add pods, and what it does."""
 
 import http.client
+import mimetypes
+import os
 import re
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from local.steps import Failure, output
@@ -29,16 +32,39 @@ class Request:
 
 
 def asked(environ: dict[str, str]) -> Request:
-    """Return the request of URL, METHOD and BODY; raises Failure for what is none."""
-    path, body = environ.get("URL") or "/", environ.get("BODY", "").encode()
+    """Return the request of URL, METHOD, BODY or BODY_FILE, and TYPE.
+
+    Raises Failure for what is none.
+    """
+    path, body = environ.get("URL") or "/", sent(environ)
     method = environ.get("METHOD") or ("POST" if body else "GET")
     if not re.fullmatch("/[!-~]*", path):
         raise Failure(f"URL={path!a} is not allowed: a path such as /api/orders?state=open")
     if not re.fullmatch("[A-Z]+", method):
         raise Failure(f"METHOD={method!a} is not allowed: a method such as POST")
-    media_type = "application/json" if body[:1] in (b"{", b"[") else "text/plain; charset=utf-8"
+    media_type = environ.get("TYPE") or guessed(environ.get("BODY_FILE", ""), body)
+    if not re.fullmatch("[!-~][ -~]*", media_type):
+        raise Failure(f"TYPE={media_type!a} is not allowed: a media type such as image/png")
     headers = {"Connection": "close"} | ({"Content-Type": media_type} if body else {})
     return Request(path, method, body or None, headers)
+
+
+def sent(environ: dict[str, str]) -> bytes:
+    """Return the body as it was typed, or what a file has: bytes that no shell passes on."""
+    typed, file = environ.get("BODY", ""), environ.get("BODY_FILE", "")
+    if typed and file:
+        raise Failure("BODY and BODY_FILE are not allowed together")
+    try:
+        return Path(file).read_bytes() if file else os.fsencode(typed)
+    except OSError as problem:
+        raise Failure(f"BODY_FILE={file!a} is not allowed: {problem.strerror}") from None
+
+
+def guessed(file: str, body: bytes) -> str:
+    """Return the media type of a file's name, or that of JSON or text."""
+    if file:
+        return mimetypes.guess_type(file)[0] or "application/octet-stream"
+    return "application/json" if body[:1] in (b"{", b"[") else "text/plain; charset=utf-8"
 
 
 def load(

@@ -263,6 +263,7 @@ def test_load_is_bounded_and_says_what_becomes_of_it(tmp_path, capsys):
         ({"BODY": "[é]", "METHOD": "PUT"}, "PUT / HTTP/1.1", "application/json"),
         ({"BODY": "a=1"}, "POST / HTTP/1.1", "text/plain; charset=utf-8"),
         ({"METHOD": "DELETE", "BODY": ""}, "DELETE / HTTP/1.1", None),
+        ({"BODY": "\udcff", "TYPE": "image/png"}, "POST / HTTP/1.1", "image/png"),
     ],
 )
 def test_load_sends_what_was_asked_for(given, line, media_type):
@@ -279,7 +280,19 @@ def test_load_sends_what_was_asked_for(given, line, media_type):
     assert head.partition("\r\n")[0] == line
     assert header(head, "Content-Type") == media_type
     if body := given.get("BODY"):
-        assert header(head, "Content-Length") == str(len(body.encode()))
+        assert header(head, "Content-Length") == str(len(os.fsencode(body)))
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"), [("a.png", "image/png"), ("a.of-nothing", "application/octet-stream")]
+)
+def test_load_sends_a_file(tmp_path, name, media_type):
+    file = tmp_path / name
+    file.write_bytes(b"\0\xff{")
+    request = asked({"BODY_FILE": str(file), "URL": "/a"})
+
+    assert (request.method, request.body) == ("POST", b"\0\xff{")
+    assert request.headers["Content-Type"] == media_type
 
 
 @pytest.mark.parametrize(
@@ -290,6 +303,10 @@ def test_load_sends_what_was_asked_for(given, line, media_type):
         ({"URL": "/a b"}, "URL='/a b' is not allowed: a path"),
         ({"URL": "/é"}, r"URL='/\xe9' is not allowed: a path"),
         ({"METHOD": "get"}, "METHOD='get' is not allowed: a method such as POST"),
+        ({"BODY": "a", "BODY_FILE": "a"}, "BODY and BODY_FILE are not allowed together"),
+        ({"BODY_FILE": "/a/b"}, "BODY_FILE='/a/b' is not allowed: No such file or directory"),
+        ({"BODY_FILE": "/"}, "BODY_FILE='/' is not allowed: Is a directory"),
+        ({"TYPE": "a\nb", "BODY": "a"}, r"TYPE='a\nb' is not allowed: a media type such as"),
     ],
 )
 def test_load_refuses_what_is_no_request(machine, given, sentence):
