@@ -66,7 +66,7 @@ def test_stop_is_quick_and_clean(request_bytes):
             started = time.monotonic()
 
             assert gunicorn.stop() == 0
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 10  # a stop that waits for clients takes 30
 
 
 def test_an_app_that_cannot_be_loaded_ends_the_start():
