@@ -159,11 +159,9 @@ def base_urls(value: str) -> str:
 
 def base_url(value: str) -> str:
     """Allow the base URL of one service; returns it without the slash at its end."""
-    if "," not in value:
-        try:
-            return base_urls(value)
-        except Invalid:
-            pass
+    url = value.strip(" ").rstrip("/")
+    if _is_plain_url(url):
+        return _lower_host(url)
     raise Invalid("an http:// or https:// URL without user, password, query and fragment")
 
 

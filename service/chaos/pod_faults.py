@@ -26,7 +26,7 @@ bp = Blueprint("pod_faults", __name__)
 # What must stay true while everything else fails, so that one can see what happens.
 SPARED = {*health.PATHS, metrics.PATH, "/api/identity"}
 DEFAULT_BYTES = 1 << 20
-PIECE = b"x" * (1 << 16)  # of memory, written at once; every pod has this one, all the time
+PIECE = b"x" * (1 << 16)  # written at once; small, as every pod holds it without any fault
 
 
 @bp.post("/readiness/<state>")

@@ -11,15 +11,13 @@ Found = TypeVar("Found")
 def side_by_side(calls: Sequence[Callable[[], Found]]) -> list[Found]:
     """Make all calls at once, and return what they return, in their order.
 
-    Each has the request's context, and so its deadline, id and trace. One is made in this thread,
-    the others in threads that end with it. Raises what the first of them raises, when all are done.
+    Each has the request's context, and so its deadline, id and trace. The first is made in this
+    thread, the others in threads that end with it. Where several raise, it raises what the first of
+    these did, once all are done.
     """
     if not calls:
         return []
-    *others, last = calls
-    if not others:
-        return [last()]
-    with ThreadPoolExecutor(len(others)) as threads:
+    first, *others = calls
+    with ThreadPoolExecutor(len(calls)) as threads:  # starts none before it is needed
         under_way = [threads.submit(copy_context().run, call) for call in others]
-        found = last()
-        return [*(each.result() for each in under_way), found]
+        return [first(), *(each.result() for each in under_way)]

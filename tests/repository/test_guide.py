@@ -83,7 +83,7 @@ def test_its_code_is_clean(orders, tool):
     ],
 )
 def test_a_wrong_setting_ends_the_start(orders, name, value):
-    result = run(orders, sys.executable, "-m", "service", **{name: value})
+    result = run(orders, sys.executable, "-m", "service", "--check-config", **{name: value})
 
     assert result.returncode != 0
     assert f"{name}='{value}' is not allowed: " in result.stdout + result.stderr

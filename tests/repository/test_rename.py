@@ -159,6 +159,16 @@ def test_make_passes_the_name_on_as_it_is(original):
     assert git(original, "status", "--porcelain") == ""
 
 
+def test_says_that_it_installs_something(tmp_path):
+    """The copy has no environment, and `true` makes none."""
+    result = run(
+        copy(tmp_path), "make", f"PYTHON={sys.executable}", "rename", f"NAME={NAME}", "MAKE=true"
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert "Installing what formats the code" in result.stdout
+
+
 def test_uncommitted_changes_are_left_alone(original):
     (original / "note").write_text("mine")
     try:

@@ -687,8 +687,10 @@ def test_calls_side_by_side_belong_to_their_request():
             urls = (hangs.url, works.url, works.url)
             found = upstream.side_by_side([lambda url=url: call(url) for url in urls])
             assert upstream.side_by_side([]) == []
+            with pytest.raises(KeyError):  # and not what the other raises
+                upstream.side_by_side([lambda: 1, lambda: {}["a"], lambda: 1 / 0])
             with pytest.raises(KeyError):
-                upstream.side_by_side([lambda: {}["a"], lambda: 1])
+                upstream.side_by_side([lambda: {}["a"], lambda: 1 / 0])
 
     assert found == ["timeout", 200, 200]
     assert [header(head, "X-Request-ID") for head in works.heads] == ["id-1"] * 2
