@@ -157,7 +157,7 @@ def logs() -> None:
 
 
 def put_load() -> None:
-    """Send the requests that URL, METHOD and BODY ask for."""
+    """Send the requests that the variables of local/load.py ask for."""
     request = asked(dict(os.environ))  # before it looks for the cluster: it may be wrong
     load(url(), KUBECTL, NAME, request)
 

@@ -34,10 +34,11 @@ class Request:
 def asked(environ: dict[str, str]) -> Request:
     """Return the request of URL, METHOD, BODY or BODY_FILE, and TYPE.
 
-    Raises Failure for what is none.
+    Raises Failure where they make none.
     """
     path, body = environ.get("URL") or "/", sent(environ)
-    method = environ.get("METHOD") or ("POST" if body else "GET")
+    has_body = bool(body or environ.get("BODY_FILE"))
+    method = environ.get("METHOD") or ("POST" if has_body else "GET")
     if not re.fullmatch("/[!-~]*", path):
         raise Failure(f"URL={path!a} is not allowed: a path such as /api/orders?state=open")
     if not re.fullmatch("[A-Z]+", method):
@@ -45,12 +46,12 @@ def asked(environ: dict[str, str]) -> Request:
     media_type = environ.get("TYPE") or guessed(environ.get("BODY_FILE", ""), body)
     if not re.fullmatch("[!-~][ -~]*", media_type):
         raise Failure(f"TYPE={media_type!a} is not allowed: a media type such as image/png")
-    headers = {"Connection": "close"} | ({"Content-Type": media_type} if body else {})
-    return Request(path, method, body or None, headers)
+    headers = {"Connection": "close"} | ({"Content-Type": media_type} if has_body else {})
+    return Request(path, method, body if has_body else None, headers)
 
 
 def sent(environ: dict[str, str]) -> bytes:
-    """Return the body as it was typed, or what a file has: bytes that no shell passes on."""
+    """Return BODY as it was typed, or what BODY_FILE holds. That may have a NUL."""
     typed, file = environ.get("BODY", ""), environ.get("BODY_FILE", "")
     if typed and file:
         raise Failure("BODY and BODY_FILE are not allowed together")

@@ -123,7 +123,7 @@ class Config:
         5.0,
         seconds(0.01, 3600),
         "seconds from a request's arrival in which its calls to upstreams end; a caller's "
-        "X-Request-Timeout comes first; never more than GRACEFUL_TIMEOUT; it ends no handler",
+        "X-Request-Timeout takes its place; never more than GRACEFUL_TIMEOUT; it ends no handler",
     )
     chaos_token: str = _setting(
         "", token, "what a request for a fault must carry; without it there is no path /chaos/..."

@@ -32,7 +32,7 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """Parse the body; raises UpstreamFailed if it is no JSON, such as NaN (RFC 8259)."""
+        """Parse the body; raises UpstreamFailed if it is no JSON, as the words NaN and Infinity."""
         try:
             return json.loads(self.body, parse_constant=refuse)
         except (ValueError, RecursionError):

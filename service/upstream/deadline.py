@@ -1,4 +1,4 @@
-"""The budget of a request: how many seconds it may take in all, from its arrival."""
+"""The budget of a request: how many seconds from its arrival its calls may take in all."""
 
 import re
 from collections.abc import Mapping

@@ -18,6 +18,6 @@ def side_by_side(calls: Sequence[Callable[[], Found]]) -> list[Found]:
     if not calls:
         return []
     first, *others = calls
-    with ThreadPoolExecutor(len(calls)) as threads:  # starts none before it is needed
+    with ThreadPoolExecutor(len(calls)) as threads:  # len(others) may be 0, and that is refused
         under_way = [threads.submit(copy_context().run, call) for call in others]
         return [first(), *(each.result() for each in under_way)]

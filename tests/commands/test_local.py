@@ -293,6 +293,8 @@ def test_load_sends_a_file(tmp_path, name, media_type):
 
     assert (request.method, request.body) == ("POST", b"\0\xff{")
     assert request.headers["Content-Type"] == media_type
+    file.write_bytes(b"")
+    assert asked({"BODY_FILE": str(file)}).method == "POST"
 
 
 @pytest.mark.parametrize(

@@ -711,7 +711,7 @@ def test_what_a_client_sent_stays_one_segment(text, quoted):
     assert upstream.segment(text) == quoted
 
 
-@pytest.mark.parametrize("text", ["", ".", ".."])
+@pytest.mark.parametrize("text", ["", ".", "..", "\ud800", "a\udfff"])
 def test_a_segment_that_names_another_path_is_not_found(text):
     with pytest.raises(NotFound):
         upstream.segment(text)
