@@ -77,11 +77,11 @@ up: ## Run the service, as it stands, on a kind cluster: http://localhost:8080
 	@UP_PORT=$(UP_PORT) $(PYTHON) -m local.cluster up
 
 # By the environment, and as it was typed: no shell reads it, and make leaves a dollar alone.
-load: override export BODY := $(value BODY)
-load: override export BODY_FILE := $(value BODY_FILE)
-load: override export TYPE := $(value TYPE)
-load: override export METHOD := $(value METHOD)
-load: override export URL := $(value URL)
+tune load: override export BODY := $(value BODY)
+tune load: override export BODY_FILE := $(value BODY_FILE)
+tune load: override export TYPE := $(value TYPE)
+tune load: override export METHOD := $(value METHOD)
+tune load: override export URL := $(value URL)
 load: ## Load it for two minutes and watch pods: make load URL=/api/orders BODY='{"pieces": 3}' (METHOD, BODY_FILE, TYPE)
 	@$(PYTHON) -m local.cluster load
 
@@ -133,8 +133,8 @@ audit: $(VENV)/dev ## Look all locks up among the known vulnerabilities (needs t
 			--ignore-vuln CVE-2024-23342 --requirement "$$lock" || failed=1; \
 	done; exit $$failed
 
-tune: $(VENV)/dev ## Find a pod's capacity and CONCURRENCY: make tune URL=/path
-	$(VENV)/bin/python -m local.tune $(URL)
+tune: $(VENV)/dev ## Find a pod's capacity and CONCURRENCY: make tune URL=/path (METHOD and so on as for load)
+	$(VENV)/bin/python -m local.tune
 
 lock-upgrade: UPGRADE = --upgrade
 lock-upgrade: lock ## Renew the locks with the latest releases of everything

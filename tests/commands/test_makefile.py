@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from copy import deepcopy
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.copying import copy
@@ -90,15 +91,20 @@ def test_a_lock_keeps_its_pins_but_for_an_upgrade():
         assert all((" --upgrade " in line) is upgrades for line in commands)
 
 
-def test_load_gets_what_was_typed(tmp_path):
+@pytest.mark.parametrize("target", ["load", "tune"])
+def test_load_and_tune_get_what_was_typed(target, tmp_path):
     """Neither make nor a shell reads it."""
-    printer = tmp_path / "python"
+    tmp_path.joinpath("bin").mkdir()
+    for file in ("bin/pip", "dev"):  # as in an environment that is made
+        tmp_path.joinpath(file).touch()
+    printer = tmp_path / "bin/python"
     printer.write_text(f"#!/bin/sh\nexec {sys.executable} -c {PRINT_REQUEST!r}\n")
     printer.chmod(0o755)
     url, body = "/a?b=$c&d=#e", """{"text": "it's $5, $(shell false) \\"quoted\\" #1"}"""
 
-    assert make("--silent", f"PYTHON={printer}", "load").stdout == "[null, null]\n"
-    run = make("--silent", f"PYTHON={printer}", "load", f"URL={url}", f"BODY={body}")
+    command = "--silent", f"PYTHON={printer}", f"VENV={tmp_path}", target
+    assert make(*command).stdout == "[null, null]\n"
+    run = make(*command, f"URL={url}", f"BODY={body}")
     assert json.loads(run.stdout) == [url, body]
 
 

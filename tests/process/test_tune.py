@@ -3,6 +3,8 @@ import re
 import pytest
 
 from local import tune
+from local.load import Request
+from local.steps import Failure
 from local.tune import Step
 from tests.runtime.gunicorn_process import OURS, TEST_APP
 
@@ -22,13 +24,20 @@ def test_the_fewest_slots_that_serve_nearly_as_much(rates, concurrency):
 
 
 def test_says_what_limits():
-    assert "The CPU" in tune.advice(steps(50, cpu=0.95), last=8)
+    assert "The CPU" in tune.advice([Step(1, 50, 0.02, 0.03, 0.4), *steps(90, cpu=0.7)], last=8)
     assert "What the handlers wait for" in tune.advice(steps(50), last=8)
     assert "Each slot still adds" in tune.advice(steps(50), last=1)
 
 
+def test_what_computes_needs_no_number_of_slots():
+    advice = tune.advice(steps(50, 51, cpu=0.95), last=8)
+
+    assert "CONCURRENCY=" not in advice
+    assert "a pod serves 50/s of it" in advice
+
+
 def test_waiting_gains_from_slots(capsys):
-    tune.main("/wait/0.1", APP, seconds=1, counts=(1, 4))
+    tune.main(Request("/wait/0.1"), APP, seconds=1, counts=(1, 4))
     printed = capsys.readouterr().out
 
     one, four = (float(rate) for rate in re.findall(r"^ +[14] +(\d+)", printed, re.M))
@@ -38,12 +47,30 @@ def test_waiting_gains_from_slots(capsys):
 
 
 def test_computing_shows_in_the_cpu():
-    waits = tune.measure("/wait/0.1", 4, 1, APP)
-    computes = tune.measure("/burn/0.02", 4, 1, APP)
+    waits = tune.measure(Request("/wait/0.1"), 4, 1, APP)
+    computes = tune.measure(Request("/burn/0.02"), 4, 1, APP)
 
     assert computes.cpu > 2 * waits.cpu
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("/body", "POST", b"x" * 300_000, {"Content-Type": "text/plain"}),
+        Request("/empty", "DELETE"),
+    ],
+)
+def test_any_request(request_):
+    step = tune.measure(request_, 2, 0.5, APP)
+
+    assert step.rate > 10
+
+
+def test_a_stream_is_one_sentence():
+    with pytest.raises(Failure, match="^GET /stream/2/0 answers with a stream; "):
+        tune.main(Request("/stream/2/0"), APP)
+
+
 def test_a_path_that_fails_is_one_sentence():
-    with pytest.raises(SystemExit, match="^tune: GET /nope answers 404; "):
-        tune.main("/nope")
+    with pytest.raises(Failure, match="^GET /nope answers 404; "):
+        tune.main(Request("/nope"))

@@ -2,11 +2,12 @@
                      or python -m tests.runtime.load PORT PATH closed CLIENTS SECONDS [new|keep]
                      or python -m tests.runtime.load PORT PATH number CLIENTS REQUESTS [new|keep].
 
-Open: requests start at fixed moments whatever becomes of the earlier ones; closed: each client
-waits for its answer; number: so do they, until there are so many answers. A request without an
-answer after TIMEOUT is a timeout. Prints one JSON object. A rate is that from the start to the last
-such outcome. That may be after SECONDS. Lateness is the 99th percentile of how long after its
-moment a request was sent: what a stall of the machine does to any latency.
+Asks GET of the path, or whatever REQUEST_FILE holds. Open: requests start at fixed moments whatever
+becomes of the earlier ones; closed: each client waits for its answer; number: so do they, until
+there are so many answers. A request without an answer after TIMEOUT is a timeout. Prints one JSON
+object. A rate is that from the start to the last such outcome. That may be after SECONDS. Lateness
+is the 99th percentile of how long after its moment a request was sent: what a stall of the machine
+does to any latency.
 
 On selectors: with asyncio's connections, 1500 new ones a second took a core, and the latencies were
 the client's own.
@@ -20,6 +21,7 @@ import sys
 import time
 from collections import defaultdict
 from itertools import takewhile
+from pathlib import Path
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 
 TIMEOUT = float(os.environ.get("CLIENT_TIMEOUT", "1"))  # seconds
@@ -30,6 +32,7 @@ class Client:
     """A connection with at most one request under way."""
 
     def __init__(self, port):
+        self.out = b""  # what is yet to be sent
         self.sock = socket.socket()
         self.sock.setblocking(False)
         self.sock.connect_ex(("127.0.0.1", port))
@@ -44,7 +47,8 @@ class Client:
             return type(error).__name__, False
 
     def send(self, request):
-        self.sock.send(request)
+        self.out = self.out or memoryview(request)
+        self.out = self.out[self.sock.send(self.out) :]  # a large one takes several turns
         self.answer = b""
 
     def receive(self):
@@ -54,7 +58,8 @@ class Client:
         self.answer += data
         head, found, body = self.answer.partition(b"\r\n\r\n")
         head = head.lower()
-        if not found or len(body) < int(head.partition(b"content-length: ")[2].split(b"\r\n")[0]):
+        length = head.partition(b"content-length: ")[2].split(b"\r\n")[0]  # 204 has none
+        if not found or len(body) < int(length or 0):
             return None
         return int(head[9:12]), b"connection: close" not in head
 
@@ -64,9 +69,9 @@ class Load:
         self.port = port
         self.keep = keep
         connection = "keep-alive" if keep else "close"
-        self.request = (
-            f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: {connection}\r\n\r\n".encode()
-        )
+        head = f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: {connection}\r\n\r\n"
+        file = os.environ.get("REQUEST_FILE")
+        self.request = Path(file).read_bytes() if file else head.encode()
         self.selector = DefaultSelector()
         self.busy = {}  # client: moment of its request, oldest first
         self.idle = []
@@ -110,7 +115,7 @@ class Load:
         for key, events in self.selector.select(max(0, pause)):
             if found := key.data.step(self.request, events & key.events):
                 yield from self.settle(key.data, *found)
-            elif key.events == EVENT_WRITE:
+            elif key.events == EVENT_WRITE and not key.data.out:
                 self.selector.modify(key.fileobj, EVENT_READ, key.data)
         expired = time.monotonic() - TIMEOUT
         for client, _ in list(takewhile(lambda item: item[1] <= expired, self.busy.items())):
