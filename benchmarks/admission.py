@@ -6,10 +6,9 @@ python -m benchmarks.admission [--all] [--handlers "c6+w94 c20"] [--loads "x3 x1
 A cell is one of benchmarks/model/cells.py. Its handler is written as in benchmarks/apps.py: c6+w94
 computes for 6 ms and waits for 94. Its load is as many clients as slots ("closed") or a multiple of
 what stock serves to these. From three times on the yardstick is the best of gthread with 16 threads
-and of fixed limits: hellopod with CONCURRENCY alone, its gate held open. Server and load
-have a core each; with a quota the servers run in containers that may use so much of theirs, which
-needs Docker. Probes come 20 times a second. Writes results/admission.json, or the output; prints a
-line for each cell, and what is missed at the end. benchmarks.pictures draws three of its handlers.
+and of fixed limits: hellopod with CONCURRENCY alone, its gate held open. Server and load have a
+core each; with a quota (and Docker) servers run in containers. Probes come 20 times a second.
+Writes results/admission.json, or the output. benchmarks.pictures draws three of its handlers.
 """
 
 import contextlib
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from . import docker, results, servers
+from .apps import ITEM
 from .load import LONG, PATIENCE, Answers, run
 from .model.cells import BURST, FORGOTTEN, HANDLERS, OVERLOAD, Cell, Found, misses, p99
 from .model.servers import LIMITS
@@ -37,7 +37,8 @@ PROBE_EVERY = 0.05  # seconds
 MOST = 4000  # requests a second: beyond it the client itself falls behind; such cells are left out
 ALL = "x0.5 x0.8 x1 x1.5 x3 x10 step burst"
 FRESH = "fresh"  # a burst for a pod that has just started
-SETTINGS = ("PORT", "MANAGEMENT_PORT", "POD_NAME", "CONCURRENCY")  # that a container is given
+ANSWERS = 100  # at least, for each load: a few are no measure
+SETTINGS = ("PORT", "MANAGEMENT_PORT", "POD_NAME", "CONCURRENCY", "HOLD_ITEM")  # of a container
 SHARES, REFUSED = ("closed", "x3", "x10"), ("x0.8", "step", "burst")  # columns of the table
 
 
@@ -94,7 +95,7 @@ def measure(
     server: Server, cell: Cell, capacity: float, given: Namespace, **settings: str
 ) -> Found:
     """Start a server, offer the cell's load, and count."""
-    with running(limited(server, given.quota), **settings) as process:
+    with running(limited(server, given.quota), HOLD_ITEM=str(ITEM), **settings) as process:
         # Stock has no port but this one for probes.
         management = process.metrics.removesuffix("/metrics") + "/healthz"
         url = f"{process.url}/{cell.handler}"
@@ -120,17 +121,15 @@ def measured(cell: Cell, capacity: Found, given: Namespace) -> dict[str, Any]:
     fresh = others[FRESH].refused if FRESH in others else 0.0
     missed = misses(cell, ours, rate, others[best].goodput, fresh)
     share = ours.goodput / max(others[best].goodput, 1e-9)
-    beside = f"{share:4.0%} of {best}"
     print(
         f"{cell.handler:16} {cell.load:6} {ours.goodput:7.1f}/s, "
-        f"{beside if cell.is_overload() or cell.load == 'closed' else '':14} "
+        f"{f'{share:4.0%} of {best}' if cell.load in SHARES else '':14} "
         f"refused {ours.refused:6.2%}, 503 p99 {ours.refusal * 1000:.0f} ms, "
         f"probes {ours.probe * 1000:.0f} ms  {', '.join(missed)}",
         flush=True,
     )
     rows = [{"server": name, **asdict(each)} for name, each in {"ours": ours, **others}.items()]
-    what = {"handler": cell.handler, "load": cell.load, "share": share}
-    return {**what, "misses": missed, "servers": rows}
+    return {**asdict(cell), "share": share, "misses": missed, "servers": rows}
 
 
 def table(cells: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -160,7 +159,7 @@ def main() -> None:
     parser.add_argument("--fixed", default=" ".join(map(str, LIMITS)), help="limits to beat")
     parser.add_argument("--quota", type=float, default=0, help="CPUs of each server")
     parser.add_argument("--connections", choices=("keep", "new"), default="keep")
-    parser.add_argument("--seconds", type=float, default=5, help="of load for each point")
+    parser.add_argument("--seconds", type=float, default=5, help="of each load, at least")
     parser.add_argument("--output", type=Path, default=results.RESULTS / "admission.json")
     given = parser.parse_args()
     check_cores()
@@ -168,11 +167,13 @@ def main() -> None:
         if why := docker.why_not():
             sys.exit(f"benchmarks: --quota needs Docker: {why}")
         docker.build(docker.HELLOPOD)
-    given.limits = [int(each) for each in given.fixed.split()]
+    given.limits, shortest = [int(each) for each in given.fixed.split()], given.seconds
     head = {**results.head(), "quota": given.quota, "connections": given.connections}
     cells: list[Mapping[str, Any]] = []
     for handler in HANDLERS if given.all else given.handlers.split():
-        capacity = measure(STOCK, Cell(handler, "closed"), 0, given)
+        given.seconds = shortest
+        capacity = measure(STOCK, closed := Cell(handler, "closed"), 0, given)
+        given.seconds = max(shortest, 4 * closed.longest(), ANSWERS / capacity.goodput)
         for name in ("closed", *(ALL if given.all else given.loads).split()):
             one = Cell(handler, name, given.quota or 1)
             if name == "closed" or one.factor * capacity.goodput <= MOST:

@@ -5,6 +5,7 @@ in Python, w waits, h holds the interpreter. Several with a comma take turns by 
 /1:c8+w150,2:w20.
 """
 
+import os
 import random
 import socket
 import time
@@ -24,7 +25,7 @@ def hold_seconds() -> float:
     return (time.thread_time() - began) / COUNT
 
 
-ITEM = min(hold_seconds() for _ in range(5))
+ITEM = float(os.environ.get("HOLD_ITEM", 0)) or min(hold_seconds() for _ in range(5))
 
 
 def compute(seconds: float) -> None:

@@ -77,9 +77,12 @@ class Cell:
 
     def seconds(self, capacity: float) -> float:
         """Return for how long to simulate it: as long as it takes for chance to matter little."""
-        longest = max(sum(seconds for _, seconds in each) for each in routes(self.handler)[1])
         answers = ANSWERS * (5 if self.load == "x0.8" else 1)
-        return max(SECONDS, 4 * longest, answers / capacity / min(1, self.factor))
+        return max(SECONDS, 4 * self.longest(), answers / capacity / min(1, self.factor))
+
+    def longest(self) -> float:
+        """Return the seconds that a request takes, if it is of the longest kind."""
+        return max(sum(seconds for _, seconds in each) for each in routes(self.handler)[1])
 
     def needed(self) -> float:
         """Return the share of the best fixed limit's goodput that is promised in an overload."""
