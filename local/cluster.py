@@ -132,10 +132,12 @@ def reach(address: str, seconds: float = 30) -> None:
 
 
 def farewell(address: str) -> str:
-    """Say where it is and what to try."""
+    """Say where it is and what to try. A fork may have no page any more."""
+    page = (ROOT / "service/page.py").exists()
+    look = "open it in a browser, or curl it" if page else f"curl {address}/version"
     return f"""
-{address} reaches all pods: open it in a browser, or curl it.
-  make up      again after an edit: watch the page roll over to the new version
+{address} reaches all pods: {look}
+  make up      again after an edit: the new version takes over, pod by pod
   make load    and watch pods being added
   make logs    of all pods
   {TYPED} get pods
