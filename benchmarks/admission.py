@@ -8,7 +8,7 @@ computes for 6 ms and waits for 94. Its load is as many clients as slots ("close
 what stock serves to these. From three times on the yardstick is the best of gthread with 16 threads
 and of fixed limits: hellopod with CONCURRENCY alone, its gate held open. Server and load have a
 core each; with a quota (and Docker) servers run in containers. Probes come 20 times a second.
-Writes results/admission.json, or the output. benchmarks.pictures draws three of its handlers.
+Writes results/admission.json, or the output; benchmarks.pictures draws three of its handlers.
 """
 
 import contextlib
@@ -103,7 +103,8 @@ def measure(
         with probing(process.url if server is STOCK else management) as probes:
             found = offered(url, cell, capacity, given)
     refused = found.get("count", "503") / found.count
-    return Found(found.get("rate"), refused, found.get("p99", "503"), p99(probes))
+    goodput = min(found.get("rate"), found.get("count") / given.seconds)  # stock's ends early
+    return Found(goodput, refused, found.get("p99", "503"), p99(probes))
 
 
 def measured(cell: Cell, capacity: Found, given: Namespace) -> dict[str, Any]:
@@ -163,9 +164,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=results.RESULTS / "admission.json")
     given = parser.parse_args()
     check_cores()
+    if given.quota and (why := docker.why_not()):
+        sys.exit(f"benchmarks: --quota needs Docker: {why}")
     if given.quota:
-        if why := docker.why_not():
-            sys.exit(f"benchmarks: --quota needs Docker: {why}")
         docker.build(docker.HELLOPOD)
     given.limits, shortest = [int(each) for each in given.fixed.split()], given.seconds
     head = {**results.head(), "quota": given.quota, "connections": given.connections}

@@ -1,8 +1,7 @@
 """The handlers that servers of the benchmarks run. Any server whose Python has Flask can import it.
 
 steps: the path says what a request does. /c6+w94 computes for 6 ms, then waits for 94. c computes
-in Python, w waits, h holds the interpreter. Several with a comma take turns by weight:
-/1:c8+w150,2:w20.
+in Python, w waits, h holds the interpreter. Several take turns by weight: /1:c8+w150,2:w20.
 """
 
 import os
