@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import admission, results
 from benchmarks.model import matrix
 from benchmarks.model.cells import HANDLERS, PATIENCE, Cell, Found, choose, measure, misses
 from benchmarks.model.codel import CodelQueue
@@ -155,3 +156,10 @@ def test_the_page_has_the_tables_of_the_results():
         assert "\n".join(matrix.table(cells, cpus)) in page
     assert {each["handler"] for each in cells} == set(HANDLERS)
     assert set(YARDSTICKS) < set(cells[0]["servers"])
+
+
+def test_the_page_has_the_table_of_what_was_measured():
+    cells = results.read("admission")["cells"]
+
+    assert "\n".join(admission.table(cells)) in PAGE.read_text()
+    assert {each["handler"] for each in cells} == set(HANDLERS)
