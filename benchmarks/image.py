@@ -11,7 +11,7 @@ from . import docker, load
 from .comparison import OURS, Comparison, Goal, show
 from .processes import running
 
-MEMORY_ROUNDS, REQUESTS = 2, 20_000
+MEMORY_ROUNDS, REQUESTS = 3, 20_000
 CONNECTIONS = 16
 REST = 3  # seconds after the first answer, or after the last
 AT_REST = Goal(OURS, at_most=40, of="value")
