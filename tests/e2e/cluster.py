@@ -71,11 +71,8 @@ class Cluster:
         self.kubectl(*arguments, namespace=None, seconds=180)
 
     def load(self, image: str) -> None:
-        """Hand an image to the nodes that run pods: they cannot pull it from anywhere."""
-        name = ("--name", self.kind_name or "")
-        nodes = run("kind", "get", "nodes", *name).stdout.split()
-        workers = [node for node in nodes if "control-plane" not in node] or nodes
-        run("kind", "load", "docker-image", image, *name, "--nodes", ",".join(workers), seconds=180)
+        """Hand an image to the nodes: they cannot pull it from anywhere."""
+        run("kind", "load", "docker-image", image, "--name", self.kind_name or "", seconds=180)
 
 
 @contextmanager
