@@ -5,7 +5,6 @@ with more slots at each step, each kept busy by a client that waits for its answ
 slots serve no more. Settings are taken from the environment, as in `make run`.
 """
 
-import contextlib
 import http.client
 import json
 import os
@@ -50,12 +49,16 @@ class Step:
 
 def first_status(port: int, request: Request) -> int:
     """Return the status of one answer; raises Failure for what cannot be measured."""
+    what = f"{request.method} {request.path} answers"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=float(TIMEOUT))
-    with contextlib.closing(connection):
+    try:
         connection.request(request.method, request.path, request.body, request.headers)
         answer = connection.getresponse()
         answer.read()
-    what = f"{request.method} {request.path} answers"
+    except (OSError, http.client.HTTPException) as problem:
+        raise Failure(f"{what} nothing that is HTTP: {problem}") from None
+    finally:
+        connection.close()
     if answer.status // 100 != 2:
         raise Failure(f"{what} {answer.status}; make tune URL=/a/path that answers 2xx")
     if answer.chunked:

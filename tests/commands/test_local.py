@@ -122,6 +122,13 @@ def test_up_again_builds_and_creates_nothing(machine):
     assert (machine.state / "applied").read_text() == applied
 
 
+def test_up_of_a_service_without_a_page(machine):
+    (machine.clone / "service/page.py").unlink()
+
+    address = f"http://localhost:{machine.port}"
+    assert f"{address} reaches all pods: curl {address}/version" in machine.make("up").stdout
+
+
 def test_up_after_an_edit_rolls_out_another_image(machine):
     machine.make("up")
     applied = (machine.state / "applied").read_text()

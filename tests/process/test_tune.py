@@ -71,6 +71,11 @@ def test_a_stream_is_one_sentence():
         tune.main(Request("/stream/2/0"), APP)
 
 
+def test_an_answer_that_breaks_is_one_sentence():
+    with pytest.raises(Failure, match="^GET /declare/10/5 answers nothing that is HTTP: "):
+        tune.main(Request("/declare/10/5"), APP)
+
+
 def test_a_path_that_fails_is_one_sentence():
     with pytest.raises(Failure, match="^GET /nope answers 404; "):
         tune.main(Request("/nope"))
