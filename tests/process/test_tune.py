@@ -56,14 +56,14 @@ def test_computing_shows_in_the_cpu():
 @pytest.mark.parametrize(
     "request_",
     [
-        Request("/body", "POST", b"x" * 300_000, {"Content-Type": "text/plain"}),
+        Request("/body", "POST", b"x" * 8_000_000, {"Content-Type": "text/plain"}),  # in pieces
         Request("/empty", "DELETE"),
     ],
 )
-def test_any_request(request_):
-    step = tune.measure(request_, 2, 0.5, APP)
+def test_any_request(request_, monkeypatch):
+    monkeypatch.setenv("MAX_CONTENT_LENGTH", "8000000")
 
-    assert step.rate > 10
+    assert tune.measure(request_, 2, 0.5, APP).rate > 1
 
 
 def test_a_stream_is_one_sentence():
