@@ -38,7 +38,7 @@ MOST = 4000  # requests a second: beyond it the client itself falls behind; such
 ALL = "x0.5 x0.8 x1 x1.5 x3 x10 step burst"
 FRESH = "fresh"  # a burst for a pod that has just started
 ANSWERS = 100  # at least, for each load: a few are no measure
-SETTINGS = ("PORT", "MANAGEMENT_PORT", "POD_NAME", "CONCURRENCY", "HOLD_ITEM")  # of a container
+SETTINGS = ("PORT", "MANAGEMENT_PORT", "POD_NAME", "CONCURRENCY", "HOLD_ITEM")  # of containers
 SHARES, REFUSED = ("closed", "x3", "x10"), ("x0.8", "step", "burst")  # columns of the table
 
 
@@ -103,7 +103,7 @@ def measure(
         with probing(process.url if server is STOCK else management) as probes:
             found = offered(url, cell, capacity, given)
     refused = found.get("count", "503") / found.count
-    goodput = min(found.get("rate"), found.get("count") / given.seconds)  # stock's ends early
+    goodput = min(found.get("rate"), found.get("count") / given.seconds)  # some end early
     return Found(goodput, refused, found.get("p99", "503"), p99(probes))
 
 

@@ -49,20 +49,23 @@ class Step:
 
 def first_status(port: int, request: Request) -> int:
     """Return the status of one answer; raises Failure for what cannot be measured."""
-    what = f"{request.method} {request.path} answers"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=float(TIMEOUT))
     try:
         connection.request(request.method, request.path, request.body, request.headers)
         answer = connection.getresponse()
         answer.read()
     except (OSError, http.client.HTTPException) as problem:
-        raise Failure(f"{what} nothing that is HTTP: {problem}") from None
+        what = f"{request.method} {request.path} has no whole answer"
+        raise Failure(f"{what}: {problem}") from None
     finally:
         connection.close()
+    what = f"{request.method} {request.path} answers"
     if answer.status // 100 != 2:
         raise Failure(f"{what} {answer.status}; make tune URL=/a/path that answers 2xx")
     if answer.chunked:
         raise Failure(f"{what} with a stream; make tune URL=/a/path that answers all at once")
+    if request.method == "HEAD":
+        raise Failure("HEAD has no body to wait for; make tune METHOD=GET")
     return answer.status
 
 
@@ -88,7 +91,11 @@ def measure(request: Request, concurrency: int, seconds: float, arguments: tuple
         cpu = metric(server.management, "process_cpu_seconds_total") - before
         served = result["outcomes"].get(str(status))
         if served is None or len(result["outcomes"]) > 1:
-            raise Failure(f"not all answers were {status} with {concurrency} slots: {result}")
+            counts = {outcome: found["count"] for outcome, found in result["outcomes"].items()}
+            raise Failure(
+                f"{request.method} {request.path} answered {status} once, and with {concurrency} "
+                f"slots {counts}; make tune sends it again and again: take one that can be repeated"
+            )
         took = result["seconds"]
         return Step(concurrency, served["rate"], served["p50"], served["p99"], cpu / took)
 
@@ -115,7 +122,7 @@ def recommended(steps: list[Step]) -> Step:
 def advice(steps: list[Step], last: int) -> str:
     """Say what to set, and what limits; `last` is the most slots that would have been tried."""
     step = recommended(steps)
-    if steps[0].cpu >= ALONE:
+    if steps[0].cpu >= ALONE and step is steps[0]:
         return (
             f"This path computes: a pod serves {step.rate:.0f}/s of it, whatever CONCURRENCY is. "
             "Leave that as it is, for paths that wait.\nThe CPU is the limit: more pods serve more."

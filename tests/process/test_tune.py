@@ -36,6 +36,24 @@ def test_what_computes_needs_no_number_of_slots():
     assert "a pod serves 50/s of it" in advice
 
 
+def test_what_lets_go_of_the_interpreter_gains_from_slots():
+    used = [Step(1, 50, 0.02, 0.02, 1.0), Step(2, 98, 0.02, 0.02, 1.9)]
+
+    assert "CONCURRENCY=2" in tune.advice(used, last=8)
+
+
+def test_what_cannot_be_repeated_is_one_sentence():
+    with pytest.raises(
+        Failure, match=r"^GET /once answered 200 once, and with 1 slots {'404': \d+}; "
+    ):
+        tune.main(Request("/once"), (*OURS, "tests.process.once_app:application"))
+
+
+def test_head_is_one_sentence():
+    with pytest.raises(Failure, match="^HEAD has no body"):
+        tune.main(Request("/", "HEAD"), APP)
+
+
 def test_waiting_gains_from_slots(capsys):
     tune.main(Request("/wait/0.1"), APP, seconds=1, counts=(1, 4))
     printed = capsys.readouterr().out
@@ -72,7 +90,7 @@ def test_a_stream_is_one_sentence():
 
 
 def test_an_answer_that_breaks_is_one_sentence():
-    with pytest.raises(Failure, match="^GET /declare/10/5 answers nothing that is HTTP: "):
+    with pytest.raises(Failure, match="^GET /declare/10/5 has no whole answer: "):
         tune.main(Request("/declare/10/5"), APP)
 
 
