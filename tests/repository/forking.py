@@ -5,10 +5,12 @@ import sys
 from tests.copying import REPOSITORY, copy, git, run
 
 
-def make(directory, *arguments):
+def make(directory, *arguments, **environ):
     """Run it to its end; not within the time that CI allows, as this is not all that runs."""
-    result = run(directory, "make", f"PYTHON={sys.executable}", *arguments, CI="", PYTEST="")
+    command = "make", f"PYTHON={sys.executable}", *arguments
+    result = run(directory, *command, CI="", PYTEST="", **environ)
     assert result.returncode == 0, (result.stdout + result.stderr)[-5000:]
+    return result.stdout
 
 
 def fork(directory, name):

@@ -4,6 +4,7 @@ import pytest
 
 from tests.repository.following import follow_with_database
 from tests.repository.forking import fork, make
+from tests.repository.postgres import Postgres
 
 NAME = "order-desk"  # a hyphen is legal in the name of an object, and not in that of a metric
 
@@ -21,4 +22,8 @@ def test_make_check_passes(orders):
 
 
 def test_make_test_passes(orders):
-    make(orders, "test")
+    with Postgres() as server:
+        server.make_database()
+        printed = make(orders, "test", "PYTEST=-rs", DATABASE_URL=server.url)
+
+    assert "DATABASE_URL names no" not in printed
