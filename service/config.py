@@ -25,7 +25,8 @@ from service.parsing import (
 from service.setting_files import content
 from service.version import __version__
 
-PASSWORD = re.compile("//[^/@]*:[^/@]*@")  # in a URL
+# In a URL: behind the user, or in the query.
+PASSWORD = re.compile(r"(//)[^/@]*:[^/@]*(@)|([?&]\w*password=)[^&\s]*")
 
 
 class SettingError(ValueError):
@@ -278,6 +279,6 @@ def _of_file(path: str, parse: Callable[[str], Any], name: str, environ: Mapping
 def presentable(name: str, text: str) -> str:
     """Return a value for an error message, shortened, or starred if it may be a secret."""
     # A URL may hold a password, and what should be the name of a file may be what is in it.
-    if is_secret(name) or "@" in text or "PRIVATE KEY" in text:
+    if is_secret(name) or "@" in text or PASSWORD.search(text) or "PRIVATE KEY" in text:
         return "'***'"
     return ascii(text if len(text) <= 80 else text[:80] + "...")

@@ -54,4 +54,4 @@ def first_line(failure: BaseException) -> str:
 
     SQL stands below it, and holds data.
     """
-    return PASSWORD.sub("//***@", str(failure).partition("\n")[0])[:LONGEST]
+    return PASSWORD.sub(r"\1\3***\2", str(failure).partition("\n")[0])[:LONGEST]

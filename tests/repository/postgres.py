@@ -42,6 +42,16 @@ class Postgres:
         """The URL of the latest database."""
         return f"postgresql://orders@127.0.0.1:{self.port}/test{self.number}"
 
+    @property
+    def urls(self):
+        """The URLs of that database, by their form."""
+        socket = f"host={self.data}&port={self.port}"
+        return {
+            "host": self.url,
+            "user and socket": f"postgresql://orders@/test{self.number}?{socket}",
+            "socket": f"postgresql:///test{self.number}?user=orders&{socket}",
+        }
+
     def make_database(self):
         """Make an empty one."""
         self.number += 1
@@ -51,7 +61,7 @@ class Postgres:
 
     def start(self):
         """Start it, and wait until it takes connections."""
-        options = ("-k", "", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off")
+        options = ("-k", self.data, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off")
         self.process = subprocess.Popen(
             (self.program, "-D", self.data, "-p", str(self.port), *options),
             **self.user,

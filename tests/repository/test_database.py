@@ -21,6 +21,7 @@ from tests.runtime.raw import connect, eventually, get, is_problem, read_respons
 
 ORDER = b'{"pieces": 3}'
 CLIENTS = 24  # more than CONCURRENCY, 16
+FORMS = ("host", "user and socket", "socket")  # of a URL
 
 
 @pytest.fixture(scope="module")
@@ -46,30 +47,30 @@ def postgres(server):
     return server
 
 
-def migrate(orders, postgres):
+def migrate(orders, url):
     return subprocess.Popen(
         (sys.executable, "-m", "service.migrate"),
         cwd=orders,
-        env=os.environ | {"DATABASE_URL": postgres.url},
+        env=os.environ | {"DATABASE_URL": url},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def migrated(orders, postgres):
-    pod = migrate(orders, postgres)
+def migrated(orders, url):
+    pod = migrate(orders, url)
     output = pod.communicate(timeout=60)[0]
     assert pod.returncode == 0, output
     return output
 
 
 @contextmanager
-def serving(orders, postgres):
+def serving(orders, url):
     class Orders(Gunicorn):
         directory = orders
 
-    with Orders(DATABASE_URL=postgres.url) as server:
+    with Orders(DATABASE_URL=url) as server:
         eventually(lambda: get(server.management, "/readyz")[0] == 200, seconds=30)
         yield server
 
@@ -105,11 +106,11 @@ def statistic(postgres, column):
         return db.execute(query).fetchone()[0]
 
 
-def test_its_tests_pass(orders, postgres):
+@pytest.mark.parametrize("form", FORMS)
+def test_its_tests_pass(orders, postgres, form):
     files = ("tests/service/test_api.py", "tests/service/test_openapi.py")
-    result = run(
-        orders, sys.executable, "-m", "pytest", "-q", "-rs", *files, DATABASE_URL=postgres.url
-    )
+    url = postgres.urls[form]
+    result = run(orders, sys.executable, "-m", "pytest", "-q", "-rs", *files, DATABASE_URL=url)
 
     assert result.returncode == 0, result.stdout[-3000:]
     assert "DATABASE_URL" not in result.stdout
@@ -122,7 +123,7 @@ def test_pods_that_start_at_once_migrate_once(orders, postgres):
 
     with psycopg.connect(postgres.url, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(7001)")  # all of them begin when this one ends
-        pods = [migrate(orders, postgres) for _ in range(3)]
+        pods = [migrate(orders, postgres.url) for _ in range(3)]
         eventually(lambda: waiting() == 3, seconds=60)
     outputs = sorted(pod.communicate(timeout=60)[0] for pod in pods)
 
@@ -135,7 +136,7 @@ def test_pods_that_start_at_once_migrate_once(orders, postgres):
 
 def test_a_migration_waits_for_the_database_and_says_so_once(orders, postgres):
     postgres.stop()
-    pod = migrate(orders, postgres)
+    pod = migrate(orders, postgres.url)
     line = pod.stdout.readline()
     time.sleep(2)  # two more tries
     postgres.start()
@@ -153,13 +154,13 @@ def test_ready_when_the_schema_is_there(orders, postgres):
         server.wait_for("not ready: schema: the schema is at 0000, and 0001 is needed")
         status, _, body = get(server.management, "/readyz")
         assert (status, json.loads(body)["for"]) == (503, ["schema"])
-        migrated(orders, postgres)
+        migrated(orders, postgres.url)
         eventually(lambda: get(server.management, "/readyz")[0] == 200, seconds=30)
 
 
 def test_an_outage(orders, postgres):
-    migrated(orders, postgres)
-    with serving(orders, postgres) as server:
+    migrated(orders, postgres.url)
+    with serving(orders, postgres.url) as server:
         assert place(server)[0] == 201
         for name in ("database", "schema"):
             server.wait_for(f"{name} works")
@@ -186,10 +187,34 @@ def test_an_outage(orders, postgres):
     ]
 
 
+def test_an_outage_behind_a_unix_socket(orders, postgres):
+    url = postgres.urls["socket"]
+    migrated(orders, url)
+    with serving(orders, url) as server:
+        assert place(server)[0] == 201
+        server.wait_for("database works")
+        postgres.stop()
+        assert {status for status, _, _ in place_all(server, CLIENTS)} == {503}
+        server.wait_for("database does not work: .* on socket", 30)
+        assert get(server.management, "/readyz")[0] == 200
+        postgres.start()
+        eventually(lambda: place(server)[0] == 201, seconds=30)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql:///", "postgresql://host", "postgresql:/db", "sqlite:///db"]
+)
+def test_what_is_no_url_of_a_database(orders, url):
+    result = run(orders, sys.executable, "-m", "service", "--check-config", DATABASE_URL=url)
+
+    assert result.returncode != 0
+    assert f"DATABASE_URL='{url}' is not allowed: postgresql://" in result.stdout + result.stderr
+
+
 def test_a_frozen_database(orders, postgres):
     """It takes connections and says nothing: no request waits for long, and no slot is lost."""
-    migrated(orders, postgres)
-    with serving(orders, postgres) as server:
+    migrated(orders, postgres.url)
+    with serving(orders, postgres.url) as server:
         place_all(server, CLIENTS)  # all connections of the pool are open
         postgres.signal(signal.SIGSTOP)
         started = time.monotonic()
@@ -206,8 +231,8 @@ def test_a_frozen_database(orders, postgres):
 
 def test_a_statement_that_takes_too_long(orders, postgres):
     """Another transaction holds the table: the server cancels, and the connection stays good."""
-    migrated(orders, postgres)
-    with serving(orders, postgres) as server, psycopg.connect(postgres.url) as other:
+    migrated(orders, postgres.url)
+    with serving(orders, postgres.url) as server, psycopg.connect(postgres.url) as other:
         other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
         assert place(server)[0] == 503
         server.wait_for("database fails: .*canceling statement due to statement timeout")
@@ -216,9 +241,9 @@ def test_a_statement_that_takes_too_long(orders, postgres):
 
 
 def test_the_worker_closes_its_connections(orders, postgres):
-    migrated(orders, postgres)
+    migrated(orders, postgres.url)
     before = statistic(postgres, "sessions_abandoned")
-    with serving(orders, postgres) as server:
+    with serving(orders, postgres.url) as server:
         place_all(server, CLIENTS)
         assert statistic(postgres, "numbackends") <= 17  # CONCURRENCY, and the one that asks
 

@@ -228,6 +228,7 @@ def test_default_service_account_names_nobody():
     [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:geheim@collector", COLLECTOR),
         ("UPSTREAMS", "http://a,http://user:geheim@b", UPSTREAMS),
+        ("UPSTREAMS", "http://a?password=geheim", UPSTREAMS),
     ],
 )
 def test_password_in_a_url_is_not_shown(name, url, allowed):

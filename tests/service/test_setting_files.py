@@ -54,11 +54,13 @@ def test_password_in_a_url_is_starred():
     class WithDatabase(Config):
         database: str = _setting("", text, "URL")
 
-    with_one = WithDatabase.from_env({"DATABASE": "postgresql://app:geheim@db/orders"})
-    without = WithDatabase.from_env({"DATABASE": "postgresql://app@db/orders"})
+    def shown(url):
+        return WithDatabase.from_env({"DATABASE": url}).public()["DATABASE"]
 
-    assert with_one.public()["DATABASE"] == "***"
-    assert without.public()["DATABASE"] == "postgresql://app@db/orders"
+    assert shown("postgresql://app:geheim@db/orders") == "***"
+    assert shown("postgresql:///orders?host=/run&password=geheim") == "***"
+    for without in ("postgresql://app@db/orders", "postgresql:///orders?host=/run"):
+        assert shown(without) == without
 
 
 def test_a_setting_of_that_name_comes_first():

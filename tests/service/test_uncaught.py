@@ -322,15 +322,20 @@ def test_half_a_body_is_no_outage_of_what_has_oserrors(fork, lines):
     assert lines() == [StoreError]
 
 
-def test_no_password_of_a_url_is_logged(fork, lines):
+@pytest.mark.parametrize(
+    ("url", "logged"),
+    [
+        ("redis://user:secret@cache:6379/0", "redis://***@cache:6379/0"),
+        ("postgresql:///a?password=secret&port=1", "postgresql:///a?password=***&port=1"),
+    ],
+)
+def test_no_password_of_a_url_is_logged(fork, lines, url, logged):
     @fork.get("/orders")
     def ask():
-        raise DatabaseError("no answer from redis://user:secret@cache:6379/0")
+        raise DatabaseError(f"no answer from {url}")
 
     assert fork.test_client().get("/orders").status_code == 503
-    assert lines() == [
-        "ERROR database fails: DatabaseError: no answer from redis://***@cache:6379/0"
-    ]
+    assert lines() == [f"ERROR database fails: DatabaseError: no answer from {logged}"]
 
 
 @pytest.mark.parametrize("closes", [True, False])
