@@ -154,8 +154,14 @@ def test_ready_when_the_schema_is_there(orders, postgres):
         server.wait_for("not ready: schema: the schema is at 0000, and 0001 is needed")
         status, _, body = get(server.management, "/readyz")
         assert (status, json.loads(body)["for"]) == (503, ["schema"])
+        time.sleep(1)  # two runs of the task
         migrated(orders, postgres.url)
         eventually(lambda: get(server.management, "/readyz")[0] == 200, seconds=30)
+
+    assert [line for line in said(server) if line[1] != "database works"] == [
+        ("WARNING", "not ready"),
+        ("INFO", "schema works"),
+    ]
 
 
 def test_an_outage(orders, postgres):
