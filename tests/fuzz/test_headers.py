@@ -212,6 +212,8 @@ def apps(config):
         apps = [build(config), build(everything)]
         yield apps
         assert tracing.stop(apps[1], 5)
+    for app in apps:
+        app.extensions["closing"].close()
 
 
 def paths(app):
@@ -271,7 +273,9 @@ def test_whatever_is_sent(apps, caplog, seed):
 def test_real_server(seed):
     """What the runtime lets through, on every route of the service."""
     chance = random.Random(SEED if seed is None else seed)  # noqa: S311
-    plain = [path for path in paths(create_app()) if path.isascii()]
+    app = create_app()
+    plain = [path for path in paths(app) if path.isascii()]
+    app.extensions["closing"].close()
     with Gunicorn(CHAOS_TOKEN=TOKEN, TRUSTED_PROXIES="127.0.0.1") as server:
         for _ in range(500 if seed is None else 50_000):
             headers = {"Host": "a", **choose_headers(chance), "Connection": "close"}

@@ -31,7 +31,9 @@ def error(status):
 @pytest.fixture
 def app(config):
     """With the endpoints of service/api.py: the contract is of those."""
-    return create_app(config)
+    app = create_app(config)
+    yield app
+    app.extensions["closing"].close()
 
 
 @pytest.fixture
