@@ -10,12 +10,18 @@ from tests.copying import copy
 GUIDE = Path("docs/your-own-service.md")
 DATABASE = Path("docs/database.md")  # carries on from there
 FIRST_LINE = r'# ([\w/.-]+)(?:, (at the end|before|instead of))?(?: "([^\n]*)")?'
+GONE = (
+    "service/page.py",
+    "tests/service/test_page.py",
+    "tests/e2e/test_page.py",
+    "tests/process/test_echo.py",
+)
 BLOCK = re.compile(rf"```(?:python|yaml|toml)\n{FIRST_LINE}\n(.*?)```", re.DOTALL)
 
 
 def follow(directory):
     """Do in a copy what its guide says."""
-    for path in ("service/page.py", "tests/service/test_page.py", "tests/e2e/test_page.py"):
+    for path in GONE:
         (directory / path).unlink()
     for path in ("service/templates", "tests/browser"):
         shutil.rmtree(directory / path)
