@@ -13,8 +13,9 @@ from .cluster import Cluster
 from .generator import Generator, Load
 from .watching import watched
 
-SECONDS = 20  # of each load: at 10 requests a second less would make each one count too much
-MEASURE = 10  # seconds of measuring the capacity, before and after each load
+# Seconds of each load: at 10 requests a second less than 20 would make each one count too much.
+SECONDS = {"wait?seconds=0.1": 10, "cpu?seconds=0.05": 20}
+MEASURED = 0.5  # of these, to measure the capacity before and after each load
 # 10 requests that need 50 ms of CPU are served in a second on half a CPU; with 4 at once each takes
 # 0.4 s, and so is done within a client's second also if it waited QUEUE_TIMEOUT.
 CONCURRENCY = 4
@@ -71,15 +72,16 @@ class Offer:
     def capacity(self) -> float:
         """Return how many requests a second it serves to clients that wait for their answers."""
         clients = CLIENTS[self.path]
-        return self._run(MEASURE, {"clients": clients, "pool": clients}).rate()
+        return self._run(MEASURED, {"clients": clients, "pool": clients}).rate()
 
     def overload(self, rate: float) -> Load:
         """Offer so many requests a second, over kept and over new connections."""
-        load = self._run(SECONDS, {"rate": rate / 2, "pool": 100}, {"rate": rate / 2})
+        load = self._run(1, {"rate": rate / 2, "pool": 100}, {"rate": rate / 2})
         load.assert_on_time()
         return load
 
-    def _run(self, seconds: int, *streams: dict[str, Any]) -> Load:
+    def _run(self, part: float, *streams: dict[str, Any]) -> Load:
+        seconds = part * SECONDS[self.path]
         requests = [["GET", f"/chaos/{self.path}"], ["POST", f"/chaos/{self.path}"]]
         each = [{"requests": requests, **stream} for stream in streams]
         return self.generator.run(self.pod.status.pod_ip, 8000, seconds, timeout=1, streams=each)
