@@ -74,6 +74,18 @@ class Cluster:
         """Hand an image to the nodes: they cannot pull it from anywhere."""
         run("kind", "load", "docker-image", image, "--name", self.kind_name or "", seconds=180)
 
+    def wait_for_nodes(self) -> None:
+        """Wait until all nodes are Ready. They take images before they are."""
+        try:
+            # kind's own --wait looks at the control plane alone, and only warns.
+            ready = ("--for=condition=Ready", "--timeout=180s")
+            self.kubectl("wait", "nodes", "--all", *ready, namespace=None, seconds=200)
+        except CommandFailed as failure:
+            pods = self.kubectl("get", "pods", "--all-namespaces", namespace=None)
+            failure.add_note(pods.stdout)
+            failure.add_note(f"Logs that say 'too many open files': {INOTIFY}")
+            raise
+
 
 @contextmanager
 def own(
@@ -108,15 +120,6 @@ def create(kubeconfig: Path, name: str, configuration: Path) -> None:
         *(("--image", node_image) if node_image else ()),
         seconds=600,  # with a pull of the node image
     )
-    kubectl = ("kubectl", "--kubeconfig", kubeconfig)
-    try:
-        # kind's own --wait looks at the control plane alone, and only warns.
-        ready = ("--for=condition=Ready", "--timeout=180s")
-        run(*kubectl, "wait", "nodes", "--all", *ready, seconds=200)
-    except CommandFailed as failure:
-        failure.add_note(run(*kubectl, "get", "pods", "--all-namespaces").stdout)
-        failure.add_note(f"Logs that say 'too many open files': {INOTIFY}")
-        raise
 
 
 def delete(kubeconfig: Path, name: str) -> None:

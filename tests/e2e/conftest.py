@@ -83,6 +83,8 @@ def cluster(
             if not image:
                 build(name)
             cluster.load(name)
+        if not context:
+            cluster.wait_for_nodes()
         pytestconfig.stash[APP] = App(cluster.client(), cluster.namespace)
         yield cluster
 

@@ -48,17 +48,26 @@ def cluster(
     configuration.write_text(KIND.format(request.param))
     name = f"hellopod-{request.param}"
     with contextlib.ExitStack() as stack:
-        try:
+        with needing_ipv6():
             cluster = stack.enter_context(
                 own(directory, option.image, option.keep_cluster, name, configuration)
             )
-        except CommandFailed as failure:
-            missing("ipv6", f"kind creates no such cluster: {str(failure).splitlines()[-1]}")
         image = image_of(cluster.kustomization)
         if not option.image:
             build(image)
         cluster.load(image)
+        with needing_ipv6():
+            cluster.wait_for_nodes()
         yield cluster
+
+
+@contextlib.contextmanager
+def needing_ipv6() -> Iterator[None]:
+    """Say what is missing where no cluster comes up."""
+    try:
+        yield
+    except CommandFailed as failure:
+        missing("ipv6", f"kind creates no such cluster: {str(failure).splitlines()[-1]}")
 
 
 @pytest.fixture
