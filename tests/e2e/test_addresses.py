@@ -44,8 +44,7 @@ def cluster(
     if option.context:
         pytest.skip("creates kind clusters of other families")
     directory = tmp_path_factory.mktemp(request.param)
-    configuration = directory / "kind.yaml"
-    configuration.write_text(KIND.format(request.param))
+    configuration = KIND.format(request.param)
     name = f"hellopod-{request.param}"
     with contextlib.ExitStack() as stack:
         with needing_ipv6():
