@@ -78,9 +78,9 @@ class Cluster:
         arguments = ("delete", "namespace", self.namespace, "--ignore-not-found", "--wait")
         self.kubectl(*arguments, namespace=None, seconds=180)
 
-    def load(self, image: str) -> None:
-        """Hand an image to the nodes: they cannot pull it from anywhere."""
-        run("kind", "load", "docker-image", image, "--name", self.kind_name or "", seconds=180)
+    def load(self, *images: str) -> None:
+        """Hand images to the nodes: they cannot pull them. At once, what they share goes once."""
+        run("kind", "load", "docker-image", *images, "--name", self.kind_name or "", seconds=300)
 
     def wait_for_nodes(self) -> None:
         """Wait until all nodes are Ready. They take images before they are."""

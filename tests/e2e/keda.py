@@ -15,7 +15,7 @@ from . import metrics_api
 from .app import NAME, SOON, App
 from .cluster import Cluster
 from .kustomization import ROOT, reference, relative, write
-from .observing import image
+from .observing import images_of
 
 MANIFEST = "https://github.com/kedacore/keda/releases/download/v2.21.0/keda-2.21.0.yaml"
 NAMESPACE = "keda"
@@ -65,11 +65,12 @@ def provided(cluster: Cluster, directory: Path, keep: bool) -> Iterator[None]:
 
 def kustomization(cluster: Cluster, directory: Path) -> Path:
     """Write what KEDA's manifest becomes with the chosen images."""
+    chosen = images_of(cluster, IMAGES.values())
     manifest = os.environ.get("KEDA_MANIFEST") or MANIFEST
     return write(
         directory,
         [manifest if "://" in manifest else Path(shutil.copy(manifest, directory))],
-        images=[{"name": one, **reference(image(cluster, IMAGES[one]))} for one in IMAGES],
+        images=[{"name": one, **reference(chosen[IMAGES[one]])} for one in IMAGES],
         patches=[{"patch": PRESENT, "target": {"kind": "Deployment"}}],
     )
 

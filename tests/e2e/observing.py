@@ -122,6 +122,7 @@ def deployed(
     The images have the names of the Deployments, and the namespace is the suite's, unless told
     otherwise. With "" the objects keep theirs.
     """
+    chosen = images_of(cluster, images or names)
     for name, content in files.items():
         text = content if isinstance(content, str) else json.dumps(content, indent=2)
         (directory / name).write_text(text)
@@ -129,7 +130,7 @@ def deployed(
         directory,
         [MANIFESTS / place for place in places],
         namespace=cluster.namespace if namespace is None else namespace,
-        images=[{"name": name, **reference(image(cluster, name))} for name in images or names],
+        images=[{"name": name, **reference(image)} for name, image in chosen.items()],
         patches=[{"patch": COMMON.read_text(), "target": {"kind": "Deployment"}}],
         configMapGenerator=[{"name": names[0], "files": list(files)}],
     )
@@ -144,10 +145,19 @@ def deployed(
         cluster.kubectl("delete", "-k", directory, "--ignore-not-found", seconds=120)
 
 
-def image(cluster: Cluster, name: str) -> str:
-    """Return the image of a program. If Docker has it, a kind cluster is given it."""
-    variable, public = IMAGES[name]
-    chosen = os.environ.get(variable) or public
-    if cluster.kind_name and not run("docker", "image", "inspect", chosen, check=False).returncode:
-        cluster.load(chosen)
+def images_of(cluster: Cluster, names: Iterable[str], *built: str) -> dict[str, str]:
+    """Return the images of programs.
+
+    A kind cluster is given those that Docker has, and with them what was built here.
+    """
+    chosen = {name: os.environ.get(IMAGES[name][0]) or IMAGES[name][1] for name in names}
+    if cluster.kind_name:
+        found = [each for each in dict.fromkeys(chosen.values()) if is_here(each)]
+        if found or built:
+            cluster.load(*found, *built)
     return chosen
+
+
+def is_here(image: str) -> bool:
+    """Tell whether Docker has an image."""
+    return not run("docker", "image", "inspect", image, check=False).returncode
