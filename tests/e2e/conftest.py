@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from kubernetes import client, config
 
-from . import absence, diagnostics, metrics_api, observing, prerequisites, selection
+from . import absence, beside, diagnostics, metrics_api, observing, prerequisites, selection
 from .app import App, Http
 from .cluster import Cluster, foreign, found, own
 from .commands import running
@@ -65,7 +65,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def cluster(
-    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Cluster]:
     """Give a cluster that has the metrics API and the image."""
     if IN_CLUSTER:
@@ -82,7 +84,7 @@ def cluster(
             name = image_of(cluster.kustomization)
             if not image:
                 build(name)
-            cluster.load(name)
+            cluster.load(name, *([] if image else beside.built(request.session.items)))
         if not context:
             cluster.wait_for_nodes()
         pytestconfig.stash[APP] = App(cluster.client(), cluster.namespace)

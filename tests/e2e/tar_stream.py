@@ -18,14 +18,13 @@ import yaml
 from kubernetes import client
 
 from .app import NAME, SOON, App
+from .beside import DEV
 from .cluster import Cluster
 from .commands import running
 from .dev import Dev
 from .kustomization import build, overlay
 from .waiting import eventually
 from .working_copy import WorkingCopy
-
-IMAGE = f"{NAME}:e2e-dev"
 
 
 @dataclass(frozen=True)
@@ -106,9 +105,9 @@ def dev(directory: Path, cluster: Cluster) -> Iterator[Dev]:
     """Keep the pod running, in the cluster's namespace. The namespace must not exist yet."""
     copy = WorkingCopy.under(directory)
     profile = Profile.of(copy.folder)
-    build(IMAGE, profile.target)
-    cluster.load(IMAGE)
-    applied = overlay(directory, cluster.namespace, IMAGE, copy.folder / profile.manifests)
+    build(DEV, profile.target)
+    cluster.load(DEV)
+    applied = overlay(directory, cluster.namespace, DEV, copy.folder / profile.manifests)
     cluster.kubectl("apply", "-k", applied, namespace=None)
     proxy = ("kubectl", "--context", cluster.context, "proxy", "--port=0")
     try:

@@ -9,6 +9,7 @@ import pytest
 
 from . import absence, collector, inside
 from .app import NAME, App
+from .beside import TRACED
 from .cluster import Cluster
 from .commands import CommandFailed
 from .generator import Generator
@@ -32,10 +33,9 @@ def image(app: App, cluster: Cluster, pytestconfig: pytest.Config) -> str:
     deployed = app.deployment().spec.template.spec.containers[0].image
     if pytestconfig.getoption("image") or not cluster.kind_name:
         return str(deployed)
-    traced = f"{NAME}:traced"
-    build(traced, requirements="requirements-otel.txt")
-    cluster.load(traced)
-    return traced
+    build(TRACED, requirements="requirements-otel.txt")
+    cluster.load(TRACED)
+    return TRACED
 
 
 @pytest.fixture(scope="module")
