@@ -73,9 +73,10 @@ class Cluster:
         """Delete what `apply` made."""
         self.kubectl("delete", "-k", self.kustomization, namespace=None, seconds=180)
 
-    def remove_namespace(self) -> None:
+    def remove_namespace(self, wait: bool = True) -> None:
         """Remove the namespace and all that is in it."""
-        arguments = ("delete", "namespace", self.namespace, "--ignore-not-found", "--wait")
+        waits = f"--wait={str(wait).lower()}"
+        arguments = ("delete", "namespace", self.namespace, "--ignore-not-found", waits)
         self.kubectl(*arguments, namespace=None, seconds=180)
 
     def load(self, *images: str) -> None:

@@ -120,7 +120,8 @@ def dev(directory: Path, cluster: Cluster) -> Iterator[Dev]:
             sync = Sync(copy.folder, profile, cluster, pod)
             yield Dev(copy, sync, lambda: url, lambda: log(app, pod))
     finally:
-        cluster.remove_namespace()
+        # Nobody waits for its end: the last of the suite was here.
+        cluster.remove_namespace(wait=False)
 
 
 def log(app: App, pod: str) -> str:
