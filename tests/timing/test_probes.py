@@ -1,7 +1,5 @@
 """Probes are answered in time, whatever the service is busy with."""
 
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -10,7 +8,7 @@ import pytest
 
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, TEST_APP, Gunicorn
 from tests.runtime.load import percentile
-from tests.runtime.raw import connect, eventually, get, read_all
+from tests.runtime.raw import get
 
 
 def test_busy_is_alive(server):
@@ -69,14 +67,3 @@ def probe_under_load(server, port, control_port):
                 found.append(time.monotonic() - started)
             time.sleep(0.01)
     return times, noise
-
-
-def test_a_stopped_worker_is_replaced_within_a_minute():
-    with Gunicorn(*OURS, TEST_APP) as server:
-        eventually(lambda: live(server))
-        os.kill(server.worker, signal.SIGSTOP)
-        started = time.monotonic()
-        with connect(server.port, timeout=60) as sock:
-            sock.sendall(b"GET /do HTTP/1.0\r\n\r\n")
-            assert read_all(sock, quiet=60).startswith(b"HTTP/1.")
-        assert time.monotonic() - started < 60
