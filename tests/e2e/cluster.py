@@ -28,6 +28,10 @@ kubeadmConfigPatches:
 # Every node takes from limits that the whole machine shares, with other clusters too.
 INOTIFY = "https://kind.sigs.k8s.io/docs/user/known-issues/#pod-errors-due-to-too-many-open-files"
 
+# What has been loaded where: context, kubeconfig, name and id. kind itself looks with crictl, which
+# a node image need not have; without it kind loads again what is there.
+LOADED: set[tuple[str, Path | None, str, str]] = set()
+
 log = logging.getLogger(__name__)
 
 
@@ -81,7 +85,13 @@ class Cluster:
 
     def load(self, *images: str) -> None:
         """Hand images to the nodes: they cannot pull them. At once, what they share goes once."""
-        run("kind", "load", "docker-image", *images, "--name", self.kind_name or "", seconds=300)
+        command = ("docker", "image", "inspect", "--format", "{{.Id}}", *images)
+        found = zip(images, run(*command).stdout.split(), strict=True)
+        place = (self.context, self.kubeconfig)
+        if new := {(*place, *one) for one in found} - LOADED:
+            names = (name for _, _, name, _ in sorted(new, key=str))
+            run("kind", "load", "docker-image", *names, "--name", self.kind_name or "", seconds=300)
+            LOADED.update(new)
 
     def wait_for_nodes(self) -> None:
         """Wait until all nodes are Ready. They take images before they are."""
