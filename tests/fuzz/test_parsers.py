@@ -20,8 +20,11 @@ CONFIG = Config()
 IGNORED = {"HTTP_EXPECT"}
 
 
-def ours(pieces):
-    """Yield what is read of each request, up to the first one that is refused or cut off."""
+def ours(pieces, forgetful=False):
+    """Yield what is read of each request, up to the first one that is refused or cut off.
+
+    One that is forgetful reads each head as if it were the connection's first.
+    """
     reader, buffer = HeadReader(LIMITS), bytearray()
     request, body = None, NO_BODY
     for piece in pieces:
@@ -55,6 +58,7 @@ def ours(pieces):
             if not request.keep_alive:
                 return
             request = None
+            reader = HeadReader(LIMITS) if forgetful else reader
 
 
 def theirs(data):
@@ -86,3 +90,15 @@ def test_no_request_is_read_differently(seed):
             both += 1
     print(f"{count} mutated requests: {both} accepted by both, none read differently")
     assert both > count / 4
+
+
+def test_a_head_that_was_there_before_is_read_as_the_first_time(seed):
+    chance = random.Random(SEED if seed is None else seed)  # noqa: S311
+    repeated = 0
+    for number in range(10_000 if seed is None else 500_000):
+        valid = chance.choice(VALID)
+        data = b"".join(chance.choice((valid, valid, mutate(valid, chance))) for _ in range(4))
+        found = list(ours(in_pieces(data, chance)))
+        assert found == list(ours([data], forgetful=True)), f"case {number}: {data!r}"
+        repeated += len(found) > 1
+    assert repeated > number / 4

@@ -48,6 +48,36 @@ def test_what_nothing_can_mend_is_refused_at_once(data, status, step):
     assert refused.value.status == status
 
 
+@pytest.mark.parametrize("size", [1, 50, 3000])
+@pytest.mark.parametrize("cut", [0, 5, 40, 60])
+@pytest.mark.parametrize("change", [b"", b"X: y\r\n", b"Bad Header: z\r\n"])
+def test_the_same_head_again_is_read_as_the_first_time(size, cut, change):
+    """The first of these is remembered, whatever the next one begins with."""
+    start = b"GET /a%20b?c HTTP/1.1\r\nHost: a\r\nA: " + b"b" * size + b"\r\n"
+    again = start + change + b"\r\nrest"
+
+    def outcome(reader):
+        buffer = bytearray(again[:cut])
+        try:
+            found = reader.read(buffer) if cut else None
+            buffer += again[cut:]
+            return vars(found or reader.read(buffer)), buffer
+        except ProtocolError as error:
+            return error.status, reader.head, buffer
+
+    reader = HeadReader(LIMITS)
+    assert reader.read(bytearray(start + b"\r\n"))
+    assert outcome(reader) == outcome(HeadReader(LIMITS))
+    assert reader.read(bytearray(start + b"\r\n")).path == "/a b"
+
+
+def test_of_half_a_head_nothing_is_known_but_what_came_before():
+    reader = HeadReader(LIMITS)
+    reader.read(bytearray(b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: id-1\r\n\r\n"))
+    assert reader.read(bytearray(b"POST /")) is None
+    assert reader.head == ""  # or it would be logged as one more with the id of the first
+
+
 def test_fields_have_the_names_of_the_environ():
     request = parse(
         head("X-A: 1", "x-a:2", "Content-Type: b", "X_B: c", "D:\t e \t", "F:", "X-A: \t"), LIMITS
