@@ -32,6 +32,9 @@ class Verdict(Enum):
     REFUSE = "shed"
 
 
+RUN, WAIT, REFUSE = Verdict  # see Phase
+
+
 class Admission:
     """Counts requests in three states: running, waiting for a slot, parked.
 
@@ -84,16 +87,16 @@ class Admission:
             if not self.waiting and self._free(now):
                 self._still_since = math.inf
                 self.gate.enter(connection, now)
-                return Verdict.RUN
+                return RUN
             pressed = now < self._pressed_until
             if inside >= self.limit + self.queue_length or (pressed and self._is_slow(now)):
                 self._pressed_until = now + PRESSURE
                 self.refused["full"] += 1
-                return Verdict.REFUSE
+                return REFUSE
             self._still_since = min(self._still_since, now)
             patience = self.queue_timeout if pressed else math.inf
             self.waiting.append((now + patience, connection))
-            return Verdict.WAIT
+            return WAIT
 
     def is_pressed(self, now: float) -> bool:
         """Whether an overload is remembered."""

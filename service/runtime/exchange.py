@@ -17,7 +17,19 @@ from service.http1.answers import Answered, Answers, request_id
 from service.http1.body import TooLarge
 from service.http1.head import NO_REQUEST, IncompleteBody, ProtocolError, unreadable
 from service.runtime.client import CONTINUE
-from service.runtime.connection import BUFFERED, READ_SIZE, Connection, Phase
+from service.runtime.connection import (
+    BUFFERED,
+    CLOSED,
+    FLUSHING,
+    HANDSHAKE,
+    IDLE,
+    LINGERING,
+    READ_SIZE,
+    READING,
+    SKIPPING,
+    WAITING,
+    Connection,
+)
 from service.runtime.metrics import RuntimeMetrics
 from service.tls.socket import PlainRequest, TlsSocket
 
@@ -52,13 +64,13 @@ class Exchange:
         self.has_forked = False  # a child process of the app may have our sockets, too
         # What an event means in each phase; in the others it is for later.
         self._steps = {
-            Phase.HANDSHAKE: self._shake_hands,
-            Phase.IDLE: self._read,
-            Phase.READING: self._read,
-            Phase.WAITING: self._read,
-            Phase.SKIPPING: self._skip,
-            Phase.FLUSHING: self._flush,
-            Phase.LINGERING: self._discard,
+            HANDSHAKE: self._shake_hands,
+            IDLE: self._read,
+            READING: self._read,
+            WAITING: self._read,
+            SKIPPING: self._skip,
+            FLUSHING: self._flush,
+            LINGERING: self._discard,
         }
 
     def note_fork(self) -> None:
@@ -82,7 +94,7 @@ class Exchange:
             # the end of the stream, and close with that request unanswered.
             return
         step = self._steps.get(connection.phase)
-        if step and not (connection.phase is Phase.WAITING and connection.is_whole):
+        if step and not (connection.phase is WAITING and connection.is_whole):
             step(connection)
         else:
             connection.port.watch(connection, 0)
@@ -90,7 +102,7 @@ class Exchange:
     def greet(self, connection: Connection) -> None:
         """Begin with a new connection."""
         connection.port.hold(connection)
-        if connection.phase is Phase.HANDSHAKE:
+        if connection.phase is HANDSHAKE:
             connection.port.watch(connection, selectors.EVENT_READ)
         else:
             self._read(connection)  # the request is often there already
@@ -117,7 +129,7 @@ class Exchange:
         if events:
             connection.port.watch(connection, events)
         else:
-            connection.port.move(connection, Phase.IDLE)
+            connection.port.move(connection, IDLE)
             self._read(connection)
 
     def _read(self, connection: Connection) -> None:
@@ -137,9 +149,9 @@ class Exchange:
 
     def advance(self, connection: Connection) -> None:
         """Look how much of a request is in the buffer."""
-        if connection.phase is Phase.CLOSED:
+        if connection.phase is CLOSED:
             return
-        if connection.phase is Phase.IDLE:
+        if connection.phase is IDLE:
             if connection.drop_blank():
                 connection.port.watch(connection, selectors.EVENT_READ)
                 return
@@ -153,8 +165,8 @@ class Exchange:
             connection.arrived = time.monotonic()
             self.on_request(connection)
             return
-        if connection.phase is Phase.IDLE:
-            connection.port.move(connection, Phase.READING)
+        if connection.phase is IDLE:
+            connection.port.move(connection, READING)
         connection.port.watch(connection, selectors.EVENT_READ)
 
     def _parse(self, connection: Connection) -> bool:
@@ -175,7 +187,7 @@ class Exchange:
             connection.raw.send(CONTINUE)
         # A large one needs a thread to read it. The thread sends 100 Continue, too. While the
         # request waits for a place among the uploads, so much of it is read here.
-        most = BUFFERED_WAITING if connection.phase is Phase.WAITING else 0 if large else BUFFERED
+        most = BUFFERED_WAITING if connection.phase is WAITING else 0 if large else BUFFERED
         return body.complete or len(body.data) >= most
 
     def fail(self, connection: Connection, error: ProtocolError) -> None:
@@ -212,8 +224,8 @@ class Exchange:
             sent = 0
         if sent < len(connection.out):
             connection.out = connection.out[sent:]
-            if connection.phase is not Phase.FLUSHING:
-                connection.port.move(connection, Phase.FLUSHING)
+            if connection.phase is not FLUSHING:
+                connection.port.move(connection, FLUSHING)
             connection.port.watch(connection, selectors.EVENT_WRITE)
         elif connection.keep:
             self._reuse(connection)
@@ -223,7 +235,7 @@ class Exchange:
     def _reuse(self, connection: Connection) -> None:
         """Wait for the next request. The buffer may hold its beginning."""
         connection.next_request()
-        connection.port.move(connection, Phase.IDLE)
+        connection.port.move(connection, IDLE)
         blank = connection.drop_blank()
         if not blank:
             self.pipelined.append(connection)
@@ -237,13 +249,13 @@ class Exchange:
         read at once. Two system calls and a turn of the loop less.
         """
         if not connection.is_whole:
-            connection.port.move(connection, Phase.SKIPPING)
+            connection.port.move(connection, SKIPPING)
             connection.port.watch(connection, selectors.EVENT_READ)
         elif connection.buffer or connection.watched:
             self._reuse(connection)
         else:
             connection.next_request()
-            connection.port.move(connection, Phase.IDLE)
+            connection.port.move(connection, IDLE)
             connection.port.watch(connection, selectors.EVENT_READ)
             self._read(connection)
 
@@ -269,7 +281,7 @@ class Exchange:
             self.close(connection)
             return
         connection.raw.shutdown(socket.SHUT_WR)
-        connection.port.move(connection, Phase.LINGERING)
+        connection.port.move(connection, LINGERING)
         connection.port.watch(connection, selectors.EVENT_READ)
 
     def _discard(self, connection: Connection) -> None:
@@ -283,7 +295,7 @@ class Exchange:
         if not data or late or connection.discarded > MOST_DISCARDED:
             self.close(connection)
         else:
-            connection.port.move(connection, Phase.LINGERING)
+            connection.port.move(connection, LINGERING)
 
     def part(self, connection: Connection) -> None:
         """Close an idle connection, but serve a request that came after the poller's last look.
@@ -299,11 +311,11 @@ class Exchange:
 
     def close(self, connection: Connection) -> None:
         """Close at once; where a child process may have the socket, too, say so to the client."""
-        if connection.phase is Phase.CLOSED:
+        if connection.phase is CLOSED:
             return
         connection.port.watch(connection, 0)
-        if self.has_forked and connection.phase is not Phase.LINGERING:
+        if self.has_forked and connection.phase is not LINGERING:
             with contextlib.suppress(OSError):
                 connection.raw.shutdown(socket.SHUT_WR)
-        connection.port.move(connection, Phase.CLOSED)
+        connection.port.move(connection, CLOSED)
         connection.raw.close()

@@ -9,7 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 from service.http1.head import ProtocolError
-from service.runtime.connection import Connection, Phase, plain
+from service.runtime.connection import (
+    FLUSHING,
+    HANDSHAKE,
+    IDLE,
+    LINGERING,
+    READING,
+    SKIPPING,
+    Connection,
+    Phase,
+    plain,
+)
 from service.runtime.exchange import Exchange
 from service.runtime.port import Port
 
@@ -158,7 +168,7 @@ class EventLoop:
                 self._pause(port)
                 return True
             if port.count() >= port.limit and (expendable := port.expendable()):
-                if expendable.phase is Phase.READING:
+                if expendable.phase is READING:
                     self.give_up(expendable)
                 self.exchange.close(expendable)  # no lingering: its place is taken
             self.exchange.guard(self.exchange.greet, Connection(port, raw, plain(address)))
@@ -173,10 +183,10 @@ class EventLoop:
 
     def give_up(self, connection: Connection) -> None:
         """Close a connection that has had its time; half a request gets an answer."""
-        if connection.phase is Phase.READING:
+        if connection.phase is READING:
             late = ProtocolError(408, "The request did not arrive in time.")
             self.exchange.guard(self.exchange.fail, connection, late)
-        elif connection.phase is Phase.IDLE:
+        elif connection.phase is IDLE:
             self.exchange.guard(self.exchange.part, connection)
         else:
             self.exchange.close(connection)
@@ -202,10 +212,10 @@ class EventLoop:
     def _timeouts(self) -> tuple[tuple[Phase, float], ...]:
         """How many seconds a connection may be in a phase."""
         return (
-            (Phase.HANDSHAKE, self.read_timeout if self.taking else self.idle_timeout),
-            (Phase.IDLE, self.idle_timeout),
-            (Phase.READING, self.read_timeout),
-            (Phase.SKIPPING, self.read_timeout),
-            (Phase.FLUSHING, FLUSH_TIMEOUT),
-            (Phase.LINGERING, LINGER),
+            (HANDSHAKE, self.read_timeout if self.taking else self.idle_timeout),
+            (IDLE, self.idle_timeout),
+            (READING, self.read_timeout),
+            (SKIPPING, self.read_timeout),
+            (FLUSHING, FLUSH_TIMEOUT),
+            (LINGERING, LINGER),
         )

@@ -10,7 +10,7 @@ from typing import Any
 from service.http1.answers import json_line
 from service.http1.head import Request
 from service.runtime.client import Client
-from service.runtime.connection import Connection, Phase
+from service.runtime.connection import ACTIVE, SERVED, Connection
 from service.runtime.exchange import Exchange
 from service.runtime.port import Port
 
@@ -101,10 +101,10 @@ class Management:
             return
         elif request.path != "/metrics":
             answer = answers.problem(request, 404, "Try /healthz, /readyz or /metrics.")
-        elif len(self.port.held[Phase.ACTIVE]) >= MOST_SCRAPES:
+        elif len(self.port.held[ACTIVE]) >= MOST_SCRAPES:
             answer = answers.problem(request, 503, "Other scrapes are not done yet.")
         else:
-            self.port.move(connection, Phase.ACTIVE)
+            self.port.move(connection, ACTIVE)
             self.scrapes.put(connection)
             return
         self.exchange.answer(connection, answer, keep=False)
@@ -135,7 +135,7 @@ class Management:
             answer = answers.problem(request, 500)
 
         def send() -> None:
-            self.port.move(connection, Phase.SERVED)
+            self.port.move(connection, SERVED)
             self.exchange.guard(self.exchange.answer, connection, answer, keep)
 
         self.call_soon(send)

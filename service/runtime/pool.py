@@ -14,7 +14,7 @@ from service.http1.head import ProtocolError, Request
 from service.http1.wsgi import Response
 from service.runtime.admission import Admission
 from service.runtime.client import Client, ClientGone
-from service.runtime.connection import Connection, Phase
+from service.runtime.connection import ACTIVE, SERVED, Connection
 from service.runtime.exchange import Exchange
 from service.runtime.handover import Handover
 from service.runtime.loop import EventLoop
@@ -68,7 +68,7 @@ class Pool:
         self._started.put(self._activate(connection))
 
     def _activate(self, connection: Connection) -> Client:
-        connection.port.move(connection, Phase.ACTIVE)
+        connection.port.move(connection, ACTIVE)
         return Client(connection, self)
 
     def clients(self) -> list[Client]:
@@ -187,7 +187,7 @@ class Pool:
         connection.meter.end()
         connection.keep = keep and not client.cut
         self.on_body(connection)
-        connection.port.move(connection, Phase.SERVED)
+        connection.port.move(connection, SERVED)
         self.loop.give_back(connection)
 
     def present(self, connection: Connection | None) -> Connection | None:

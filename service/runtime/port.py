@@ -10,12 +10,23 @@ from typing import Any
 from gunicorn.sock import BaseSocket
 
 from service.http1.head import Limits
-from service.runtime.connection import FOLLOWING, Connection, Phase
+from service.runtime.connection import (
+    CLOSED,
+    FLUSHING,
+    FOLLOWING,
+    HANDSHAKE,
+    IDLE,
+    LINGERING,
+    READING,
+    SKIPPING,
+    Connection,
+    Phase,
+)
 from service.tls.certificate import Certificate
 from service.tls.socket import TlsSocket
 
 # Those that may be closed when no more connections fit: all that are not being served.
-EXPENDABLE = (Phase.HANDSHAKE, Phase.IDLE, Phase.READING, Phase.SKIPPING, Phase.FLUSHING)
+EXPENDABLE = (HANDSHAKE, IDLE, READING, SKIPPING, FLUSHING)
 
 
 def fitting(connections: int, others: int, limits: Any = resource) -> int:
@@ -111,7 +122,7 @@ class Port:
             raise ValueError(f"{connection.phase} is not followed by {phase}")
         self.held[connection.phase].pop(connection, None)
         connection.phase = phase
-        if phase is not Phase.CLOSED:
+        if phase is not CLOSED:
             self.hold(connection)
 
     def hold(self, connection: Connection) -> None:
@@ -134,8 +145,8 @@ class Port:
 
     def expendable(self) -> Connection | None:
         """Return the connection to close for a new one, if there is one."""
-        if self.held[Phase.LINGERING]:  # they have had their answer
-            return next(iter(self.held[Phase.LINGERING]))
+        if self.held[LINGERING]:  # they have had their answer
+            return next(iter(self.held[LINGERING]))
         heard = time.monotonic() - self.unheard
         oldest = [one for phase in EXPENDABLE if (one := self.oldest(phase, heard))]
         return min(oldest, key=lambda connection: connection.since, default=None)

@@ -5,9 +5,9 @@ import time
 from collections import deque
 from functools import partial
 
-from service.runtime.admission import Admission, Verdict
+from service.runtime.admission import REFUSE, RUN, WAIT, Admission
 from service.runtime.client import Client
-from service.runtime.connection import Connection, Phase
+from service.runtime.connection import WAITING, Connection
 from service.runtime.exchange import Exchange
 from service.runtime.management import Management
 from service.runtime.pool import Pool
@@ -48,14 +48,14 @@ class Scheduler:
         error = connection.error
         if connection.port is self.management.port:
             self.management.serve(connection)
-        elif connection.phase is Phase.WAITING:
+        elif connection.phase is WAITING:
             self._go_on_waiting(connection)
         elif self.management.health.is_probe(connection.request) and (
             connection.is_whole
             # Nothing but the chunks of its body is wrong, and a probe needs none.
             or error is connection.body.error is not None
         ):
-            connection.port.move(connection, Phase.WAITING)
+            connection.port.move(connection, WAITING)
             self.probes.append(connection)
             self._answer_probes()
         elif error:
@@ -73,15 +73,15 @@ class Scheduler:
     def admit(self, connection: Connection) -> None:
         """Let a request run or wait, or refuse it."""
         verdict = self.admission.offer(connection, time.monotonic())
-        if verdict is Verdict.RUN:
+        if verdict is RUN:
             self.pool.start(connection)
-        elif verdict is Verdict.REFUSE:
+        elif verdict is REFUSE:
             self.refuse(connection)
         else:
             # From here on any thread may take it. The event loop must not read from it meanwhile.
             connection.port.watch(connection, 0)
-            if connection.phase is not Phase.WAITING:
-                connection.port.move(connection, Phase.WAITING)
+            if connection.phase is not WAITING:
+                connection.port.move(connection, WAITING)
 
     def refuse(self, connection: Connection) -> None:
         """Say no: 503."""
@@ -93,13 +93,13 @@ class Scheduler:
     def _begin_upload(self, connection: Connection) -> bool:
         """Find a place for a request that is too large for a buffer; returns whether it has one."""
         verdict = self.uploads.offer(connection, time.monotonic())
-        if verdict is Verdict.WAIT:
-            connection.port.move(connection, Phase.WAITING)
+        if verdict is WAIT:
+            connection.port.move(connection, WAITING)
             connection.port.watch(connection, selectors.EVENT_READ)
-        elif verdict is Verdict.REFUSE:
+        elif verdict is REFUSE:
             self.admission.count_refused("full")
             self.refuse(connection)
-        return verdict is Verdict.RUN
+        return verdict is RUN
 
     def _go_on_waiting(self, connection: Connection) -> None:
         """See what has come of an upload that waits for a place; one that is whole needs none."""
@@ -121,7 +121,7 @@ class Scheduler:
 
     def _begin_waiting(self, connection: Connection) -> None:
         """Go on with an upload that has a place by now, if its client is still there."""
-        if connection.phase is Phase.WAITING:
+        if connection.phase is WAITING:
             self.admit(connection)
         else:
             self.end_upload(connection)

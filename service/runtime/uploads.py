@@ -3,7 +3,7 @@
 import threading
 from typing import Any
 
-from service.runtime.admission import Verdict
+from service.runtime.admission import REFUSE, RUN, WAIT, Verdict
 
 
 class Uploads:
@@ -27,11 +27,11 @@ class Uploads:
         with self._lock:
             if len(self.begun) < self.limit:
                 self.begun.add(connection)
-                return Verdict.RUN
+                return RUN
             if len(self.waiting) < self.queue_length:
                 self.waiting[connection] = now + self.queue_timeout
-                return Verdict.WAIT
-            return Verdict.REFUSE
+                return WAIT
+            return REFUSE
 
     def leave(self, connection: Any) -> Any | None:
         """Note the end of a request; if it was an upload, return the next one that begins."""

@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from service.http1.answers import Answers
 from service.http1.head import Limits
 from service.runtime.admission import QUEUE_BEAT, Admission
-from service.runtime.connection import Phase
+from service.runtime.connection import ACTIVE, HANDSHAKE, IDLE, WAITING
 from service.runtime.exchange import Exchange
 from service.runtime.loop import EventLoop
 from service.runtime.management import Health, Management
@@ -215,7 +215,7 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         for listener in self.sockets:
             listener.close()
         loop.idle_timeout = LAST_IDLE
-        for phase in (Phase.HANDSHAKE, Phase.IDLE):
+        for phase in (HANDSHAKE, IDLE):
             for connection in main.held[phase]:
                 connection.since = time.monotonic()  # from now on, however long it has been so
         loop.expire_at = 0.0
@@ -229,7 +229,7 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             self.notify()
             self.take_turns()
         loop.take_back()
-        if cut := len(main.held[Phase.ACTIVE]) + len(main.held[Phase.WAITING]):
+        if cut := len(main.held[ACTIVE]) + len(main.held[WAITING]):
             self.log.warning("%d requests were cut by graceful_timeout", cut)
         self.admission.paused = True  # a thread that is done takes no more
 
