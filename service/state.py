@@ -15,6 +15,9 @@ class Stage(IntEnum):
     LEAVING = 3  # as STOPPING, and does not wait for idle clients either
 
 
+SERVING = Stage.SERVING
+
+
 class Failing(NamedTuple):
     """Which share of requests is to fail, until when (of time.monotonic()), with which status."""
 
@@ -50,7 +53,7 @@ class PodState:
     @property
     def is_serving(self) -> bool:
         """Whether it is not on its way out."""
-        return self.stage == Stage.SERVING
+        return self._memory[self._STAGE] == SERVING
 
     @property
     def is_leaving(self) -> bool:

@@ -16,6 +16,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")  # harmless in a log and in a 
 # The app's responses get them too: what is true of a pod at this moment is for no cache, and a
 # media type is not to be guessed.
 DEFAULTS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+PROBLEM = "application/problem+json"
 DEFAULT_LINES = "".join(f"{name}: {value}\r\n" for name, value in DEFAULTS.items())
 REASONS = {
     200: "OK",
@@ -53,19 +54,6 @@ def date() -> str:
     return date_of(int(time.time()))
 
 
-# Few differ: the loop's answers are refusals, errors, probes and scrapes.
-@lru_cache(maxsize=64)
-def fixed_lines(status: int, length: int, content_type: str, close: bool) -> str:
-    """Return the lines that do not depend on the moment, nor on the request."""
-    return (
-        f"HTTP/1.1 {status} {REASONS[status]}\r\n"
-        f"Connection: {'close' if close else 'keep-alive'}\r\n"
-        f"Content-Type: {content_type}\r\n"
-        f"Content-Length: {length}\r\n"
-        f"{DEFAULT_LINES}"
-    )
-
-
 def json_line(value: Any) -> bytes:
     """Return a value as JSON."""
     return json.dumps(value).encode() + b"\n"
@@ -78,6 +66,9 @@ def problem_details(status: int, detail: str) -> bytes:
     if not detail:
         del problem["detail"]
     return json_line(problem)
+
+
+BUSY = problem_details(503, "This pod is busy; try again.")
 
 
 class Answered:
@@ -95,6 +86,22 @@ class Answers:
     def __init__(self, pod: str, conceal: Callable[[str], str] = str) -> None:
         self.pod = pod
         self.conceal = conceal
+        # Few differ in a second: the loop's answers are refusals, errors, probes and scrapes.
+        self._start = lru_cache(maxsize=64)(self._make_start)
+
+    def _make_start(
+        self, status: int, length: int, content_type: str, close: bool, second: int
+    ) -> str:
+        """Return the lines that do not depend on the request."""
+        return (
+            f"HTTP/1.1 {status} {REASONS[status]}\r\n"
+            f"Connection: {'close' if close else 'keep-alive'}\r\n"
+            f"Content-Type: {content_type}\r\n"
+            f"Content-Length: {length}\r\n"
+            f"{DEFAULT_LINES}"
+            f"Date: {date_of(second)}\r\n"
+            f"X-Pod-Name: {self.pod}\r\n"
+        )
 
     def response(
         self,
@@ -108,13 +115,9 @@ class Answers:
         headers: str = "",
     ) -> bytes:
         """Return a whole response; `identity` is the request's id, if it is known already."""
-        text = (
-            f"{fixed_lines(status, len(body), content_type, close)}"
-            f"Date: {date()}\r\n"
-            f"X-Pod-Name: {self.pod}\r\n"
-            f"X-Request-ID: {identity or request_id(request.fields, self.conceal)}\r\n"
-            f"{headers}\r\n"
-        ).encode("latin-1")
+        start = self._start(status, len(body), content_type, close, int(time.time()))
+        identity = identity or request_id(request.fields, self.conceal)
+        text = f"{start}X-Request-ID: {identity}\r\n{headers}\r\n".encode("latin-1")
         return text if request.method == "HEAD" else text + body
 
     def problem(
@@ -132,7 +135,7 @@ class Answers:
             request,
             status,
             problem_details(status, detail),
-            "application/problem+json",
+            PROBLEM,
             close=close,
             identity=identity,
             headers=headers,
@@ -142,8 +145,7 @@ class Answers:
         """Return the 503 of an overloaded pod; clients come back at different moments."""
         # randint() takes seven times as long.
         headers = f"Retry-After: {1 + int(3 * random.random())}\r\n"  # noqa: S311
-        detail = "This pod is busy; try again."
-        return self.problem(request, 503, detail, close=close, headers=headers)
+        return self.response(request, 503, BUSY, PROBLEM, close=close, headers=headers)
 
     def error(self, request: Request, error: ProtocolError, identity: str) -> bytes:
         """Return what a request gets that is malformed, or that did not come whole."""

@@ -81,10 +81,10 @@ class Admission:
     def offer(self, connection: Any, now: float) -> Verdict:
         """Decide about a new request; RUN has taken a slot for it."""
         with self._lock:
-            inside = self.running + len(self.waiting)
+            inside = len(self.gate.running) + len(self.waiting)
             if inside >= self.limit or not self._has_thread():
                 self._pressed_until = now + PRESSURE
-            if not self.waiting and self._free(now):
+            elif not self.waiting and self._free(now):
                 self._still_since = math.inf
                 self.gate.enter(connection, now)
                 return RUN

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 READ_SIZE = 16384  # bytes: most requests in one call, and whole records of TLS (see TlsSocket)
 BUFFERED = 65536  # bytes of a body that are read before it takes a thread to do so
 READ_AHEAD = 4 << 20  # bytes: about what a socket holds
+CR = ord("\r")
 MOST_BLANK = 16  # bytes of empty lines: old clients send one behind a body
 
 
@@ -102,11 +103,14 @@ class Connection:
             self._common = connection_environ(self.address, self.port.address, scheme)
         return request_environ(self._common, request)
 
-    def read_head(self) -> None:
+    def read_head(self) -> bool:
         """Take the next request's head from the buffer, if it is there; raises ProtocolError."""
-        if (request := self.heads.read(self.buffer)) is not None:
-            self.request = request
-            self.body = NO_BODY if request.length == 0 else Body(request, self.port.limits)
+        request = self.heads.read(self.buffer)
+        if request is None:
+            return False
+        self.request = request
+        self.body = NO_BODY if request.length == 0 else Body(request, self.port.limits)
+        return True
 
     def read_ahead(self) -> None:
         """Take what has come of the body meanwhile, without waiting; in a thread."""
@@ -136,6 +140,8 @@ class Connection:
         buffer = self.buffer
         if not buffer:
             return True
+        if buffer[0] != CR:  # as nearly all
+            return False
         while buffer.startswith(b"\r\n") and self.blank < MOST_BLANK:
             del buffer[:2]
             self.blank += 2

@@ -18,6 +18,7 @@ from service.http1.body import TooLarge
 from service.http1.head import NO_REQUEST, IncompleteBody, ProtocolError, unreadable
 from service.runtime.client import CONTINUE
 from service.runtime.connection import (
+    ACTIVE,
     BUFFERED,
     CLOSED,
     FLUSHING,
@@ -26,9 +27,11 @@ from service.runtime.connection import (
     LINGERING,
     READ_SIZE,
     READING,
+    SERVED,
     SKIPPING,
     WAITING,
     Connection,
+    Phase,
 )
 from service.runtime.metrics import RuntimeMetrics
 from service.tls.socket import PlainRequest, TlsSocket
@@ -62,15 +65,18 @@ class Exchange:
         self.pipelined: deque[Connection] = deque()  # with a next request in the buffer already
         self.shaking = 0.0  # seconds that handshakes took in this turn
         self.has_forked = False  # a child process of the app may have our sockets, too
-        # What an event means in each phase; in the others it is for later.
-        self._steps = {
+        # What an event means in each phase.
+        self._steps: dict[Phase, Callable[[Connection], None]] = {
             HANDSHAKE: self._shake_hands,
             IDLE: self._read,
             READING: self._read,
-            WAITING: self._read,
+            WAITING: self._read_waiting,
+            ACTIVE: self._leave_for_later,
+            SERVED: self._leave_for_later,
             SKIPPING: self._skip,
             FLUSHING: self._flush,
             LINGERING: self._discard,
+            CLOSED: self._leave_for_later,
         }
 
     def note_fork(self) -> None:
@@ -81,23 +87,27 @@ class Exchange:
         """Run an action; whatever goes wrong costs this connection and not the worker."""
         try:
             action(connection, *args)
-        except OSError:
-            self.close(connection)
-        except Exception:
-            log.exception("closing a connection")
-            self.close(connection)
+        except Exception as error:
+            self._drop(connection, error)
+
+    def _drop(self, connection: Connection, error: Exception) -> None:
+        if not isinstance(error, OSError):
+            log.error("closing a connection", exc_info=error)
+        self.close(connection)
 
     def on_event(self, connection: Connection) -> None:
-        """Go on with a connection that can be read or written."""
+        """Go on with a connection that can be read or written, guarded."""
         if not connection.watched:
             # Reported before the next request was found in the buffer: to read on now could find
             # the end of the stream, and close with that request unanswered.
             return
-        step = self._steps.get(connection.phase)
-        if step and not (connection.phase is WAITING and connection.is_whole):
-            step(connection)
-        else:
-            connection.port.watch(connection, 0)
+        try:
+            self._steps[connection.phase](connection)
+        except Exception as error:
+            self._drop(connection, error)
+
+    def _leave_for_later(self, connection: Connection) -> None:
+        connection.port.watch(connection, 0)
 
     def greet(self, connection: Connection) -> None:
         """Begin with a new connection."""
@@ -147,6 +157,13 @@ class Exchange:
         else:
             self.close(connection)
 
+    def _read_waiting(self, connection: Connection) -> None:
+        """Take what is there of an upload; of a next request, nothing yet."""
+        if connection.is_whole:
+            self._leave_for_later(connection)
+        else:
+            self._read(connection)
+
     def advance(self, connection: Connection) -> None:
         """Look how much of a request is in the buffer."""
         if connection.phase is CLOSED:
@@ -171,11 +188,12 @@ class Exchange:
 
     def _parse(self, connection: Connection) -> bool:
         """Read on in the buffer; returns whether the request can be dealt with."""
-        if connection.request is NO_REQUEST:
-            connection.read_head()
-        request, body = connection.request, connection.body
-        if request is NO_REQUEST or body.complete:
-            return request is not NO_REQUEST
+        if connection.request is NO_REQUEST and not connection.read_head():
+            return False
+        body = connection.body
+        if body.complete:
+            return True
+        request = connection.request
         large = request.length is not None and request.length > BUFFERED
         if connection.port.unread_bodies and (large or request.length is None):
             return True
@@ -213,7 +231,7 @@ class Exchange:
     def answer(self, connection: Connection, answer: bytes, keep: bool) -> None:
         """Send a response to the present request."""
         connection.keep = keep
-        connection.out = memoryview(answer)
+        connection.out = answer
         self._flush(connection)
 
     def _flush(self, connection: Connection) -> None:
@@ -223,7 +241,7 @@ class Exchange:
         except BlockingIOError:
             sent = 0
         if sent < len(connection.out):
-            connection.out = connection.out[sent:]
+            connection.out = memoryview(connection.out)[sent:]
             if connection.phase is not FLUSHING:
                 connection.port.move(connection, FLUSHING)
             connection.port.watch(connection, selectors.EVENT_WRITE)

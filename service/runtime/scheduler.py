@@ -73,10 +73,10 @@ class Scheduler:
     def admit(self, connection: Connection) -> None:
         """Let a request run or wait, or refuse it."""
         verdict = self.admission.offer(connection, time.monotonic())
-        if verdict is RUN:
-            self.pool.start(connection)
-        elif verdict is REFUSE:
+        if verdict is REFUSE:
             self.refuse(connection)
+        elif verdict is RUN:
+            self.pool.start(connection)
         else:
             # From here on any thread may take it. The event loop must not read from it meanwhile.
             connection.port.watch(connection, 0)
@@ -85,7 +85,8 @@ class Scheduler:
 
     def refuse(self, connection: Connection) -> None:
         """Say no: 503."""
-        self.end_upload(connection)
+        if connection in self.uploads.begun:
+            self.end_upload(connection)
         keep = connection.is_whole and connection.is_reusable()
         answer = self.exchange.answers.refusal(connection.request, close=not keep)
         self.exchange.answer(connection, answer, keep)

@@ -183,10 +183,11 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     def take_turns(self) -> None:
         """Leave the interpreter to the threads for a while, then have it for the event loop."""
         # A turn is cut short where the threads mostly sleep. So the loop goes on at once.
-        end = time.monotonic() + (0.0 if self.loop.is_cut_short else TURN)
-        while self.admission.waiting and (left := end - time.monotonic()) > 0:
-            self.admission.wait_until_empty(min(left, self.admission.beat))
-            self.scheduler.start_waiting()
+        if self.admission.waiting and not self.loop.is_cut_short:
+            end = time.monotonic() + TURN
+            while self.admission.waiting and (left := end - time.monotonic()) > 0:
+                self.admission.wait_until_empty(min(left, self.admission.beat))
+                self.scheduler.start_waiting()
         beat = QUEUE_BEAT if self.scheduler.is_waited_for() else self.loop.longest_sleep
         if self.admission.waiting:
             beat = 0.0  # nobody leaves the queue meanwhile
