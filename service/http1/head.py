@@ -86,7 +86,7 @@ class HeadReader:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.head = ""  # one that is malformed, as far as it is there
-        self._sent = b""  # the latest that is not, with the empty line, unless it is long
+        self._sent = b""  # the latest that is not, with the empty line; no long one
         self._request = NO_REQUEST  # and what it says
         self._searched = self._lines = self._line_start = 0
 
@@ -103,7 +103,7 @@ class HeadReader:
         sent = bytes(buffer[: end + 4])
         del buffer[: end + 4]
         self._searched = self._lines = self._line_start = 0
-        self.head, self._sent = sent[:-2].decode("latin-1"), b""
+        self.head = sent[:-2].decode("latin-1")
         request = parse(self.head, self.limits)
         self.head = ""
         if len(sent) <= MOST_REMEMBERED:

@@ -71,6 +71,17 @@ def test_the_same_head_again_is_read_as_the_first_time(size, cut, change):
     assert reader.read(bytearray(start + b"\r\n")).path == "/a b"
 
 
+@pytest.mark.parametrize(("size", "remembered"), [(1900, True), (2100, False)])
+def test_a_long_head_is_not_remembered(size, remembered):
+    """Each idle connection would keep it."""
+    sent = b"GET / HTTP/1.1\r\nHost: a\r\nA: " + b"b" * size + b"\r\n\r\n"
+    reader = HeadReader(LIMITS)
+
+    first = reader.read(bytearray(sent))
+
+    assert (reader.read(bytearray(sent)) is first) == remembered
+
+
 def test_of_half_a_head_nothing_is_known_but_what_came_before():
     reader = HeadReader(LIMITS)
     reader.read(bytearray(b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: id-1\r\n\r\n"))
