@@ -19,7 +19,7 @@ SEED ?= $(shell date +%s)
 .PHONY: help run dev test test-all coverage fuzz check fix up load logs down e2e e2e-full image manifests sbom audit tune lock lock-upgrade clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: $(VENV)/runtime ## Serve on http://localhost:8000, configured as in the container
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec python -m service
@@ -44,16 +44,20 @@ PARALLEL := --numprocesses auto --dist worksteal
 QUICKLY := --numprocesses $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN)) --dist worksteal
 
 test: $(VENV)/dev ## Test service, runtime and manifests (2 minutes on two cores)
+	@rm -f $(SELECTED)
 	$(LIMIT) $(VENV)/bin/pytest $(QUICKLY) $(QUICK) $(PYTEST) $(NONE_HERE)
 
-# A selection may name no test of one folder. Then pytest ends with 5, and another folder has it.
-test-all: NONE_HERE = $(if $(PYTEST),|| test $$? -eq 5)
+# A selection may name no test of one folder. Then pytest ends with 5, and another folder has it: a
+# run that had one leaves the file SELECTED.
+SELECTED := $(VENV)/selected
+test-all: NONE_HERE = $(if $(PYTEST),&& touch $(SELECTED) || test $$? -eq 5)
 
 # What takes real time is last and alone, so that only the machine can disturb it.
 test-all: test ## Run every test that needs no cluster: real processes, load, fuzzing, browser, documents
 	$(VENV)/bin/pytest $(PARALLEL) $(SLOW) --ignore tests/process/test_gunicorn_conf.py \
 		$(PYTEST) $(NONE_HERE)
 	$(VENV)/bin/pytest tests/timing $(PYTEST) $(NONE_HERE)
+	$(if $(PYTEST),@rm $(SELECTED) 2>/dev/null || { echo "test-all: no test was selected" >&2; exit 1; })
 
 # Not part of `make test`: to watch each line costs more than half as much CPU again on Python 3.11.
 coverage: $(VENV)/dev ## Print which lines of service/ no quick test runs (service/runtime left out)
@@ -62,11 +66,16 @@ coverage: $(VENV)/dev ## Print which lines of service/ no quick test runs (servi
 fuzz: $(VENV)/dev ## Fuzz for long: routes, bytes, settings (make test-all does so for a minute)
 	$(VENV)/bin/pytest tests/fuzz --fuzz $(SEED) --capture=no $(PYTEST)
 
-check: $(VENV)/dev $(SCAN)/scan ## Check format, lint, types, and the policy of workflows, manifests and Dockerfile
+# checkov is last: to install it takes minutes, and what the others find is told before.
+check: $(VENV)/dev ## Check format, lint, types, and the policy of workflows, manifests and Dockerfile
 	$(VENV)/bin/ruff format --check --quiet .
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/zizmor --offline --quiet --pedantic .github
+	@$(MAKE) --no-print-directory $(SCAN)/found
+
+# No file has this name, so it runs each time.
+$(SCAN)/found: $(SCAN)/scan
 	@$(VENV)/bin/python -m local.scan $(SCAN)/bin/checkov
 
 fix: $(VENV)/dev ## Format, and mend what the linter can

@@ -7,9 +7,13 @@ import socket
 import string
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
-from local.image import build, content_tag
+from local import workloads
+from local.image import build, content_tag, hand_over
 from local.load import asked, load
+from local.logs import follow
 from local.steps import ROOT, Failure, need, output, step, works
 
 NAME = "hellopod"
@@ -21,6 +25,7 @@ TYPED = " ".join(KUBECTL)
 METRICS_API = (
     "https://github.com/kubernetes-sigs/metrics-server/releases/download/v0.8.1/components.yaml"
 )
+IMAGE = re.compile(r"(?m)^([ -]*image: )(\S+)$")  # in rendered manifests
 # The certificate of a kind node's kubelet is signed by itself.
 INSECURE = (
     '[{"op": "add", "path": "/spec/template/spec/containers/0/args/-", '
@@ -86,24 +91,54 @@ def provide_metrics_api() -> None:
 
 
 def deploy(tag: str) -> None:
-    """Apply the manifests with this image and wait until all pods are of it."""
-    manifests = output("kubectl", "kustomize", str(ROOT / "k8s/overlays/local"))
+    """Apply the manifests with this image; wait until all pods are of it, and for what is beside.
+
+    What is beside the service may stay unready: that is said, and is no failure.
+    """
+    rendered = output("kubectl", "kustomize", str(ROOT / "k8s/overlays/local"))
+    manifests = with_images(rendered, tag, os.environ)
+    images = {match[2] for match in IMAGE.finditer(manifests)}
+    hand_over(sorted(images - {f"{NAME}:{tag}"}), CLUSTER)
     step(
         "Deploying",
         *("kubectl", *CONTEXT, "apply", "-f", "-"),
-        given=with_image(manifests, tag),
+        given=manifests,
         failing="the manifests were refused; kubectl kustomize k8s/overlays/local shows them",
     )
-    step(
-        "Waiting for the pods",
-        *(*KUBECTL, "rollout", "status", f"deployment/{NAME}", "--timeout=180s"),
-        failing=f"the new pods are not Ready, the old ones still serve; see: {TYPED} get pods",
-    )
+    kubectl = ("kubectl", *CONTEXT)
+    try:
+        step(
+            "Waiting for the pods",
+            *(*KUBECTL, "rollout", "status", f"deployment/{NAME}", "--timeout=180s"),
+            failing=f"the new pods are not Ready, the old ones still serve; see: {TYPED} get pods",
+        )
+        unready = workloads.wait(kubectl, manifests, NAME)
+    except Failure:
+        explain(workloads.unready(kubectl, manifests))
+        raise
+    explain(unready)
 
 
-def with_image(manifests: str, tag: str) -> str:
-    """Put the image of this tag into the rendered manifests."""
-    return re.sub(rf"(image: {NAME}):\S+", rf"\1:{tag}", manifests)
+def explain(unready: list[dict[str, Any]]) -> None:
+    """Say why these are not ready."""
+    for line in workloads.explained(("kubectl", *CONTEXT), CLUSTER, unready):
+        print(line, file=sys.stderr, flush=True)
+
+
+def with_images(manifests: str, tag: str, environ: Mapping[str, str]) -> str:
+    """Put the image of this tag into the rendered manifests, and those that variables name.
+
+    POSTGRES_IMAGE replaces any image called postgres, whatever its registry and tag are.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        image, name = match[2], match[2].rpartition("/")[2].partition(":")[0].partition("@")[0]
+        if name == NAME:
+            return f"{match[1]}{image.partition(':')[0]}:{tag}"
+        variable = f"{name.upper().replace('-', '_')}_IMAGE"
+        return match[1] + environ.get(variable, image)
+
+    return IMAGE.sub(replace, manifests)
 
 
 def url() -> str:
@@ -135,27 +170,20 @@ def farewell(address: str) -> str:
     """Say where it is and what to try. A fork may have no page any more."""
     page = (ROOT / "service/page.py").exists()
     look = "open it in a browser, or curl it" if page else f"curl {address}/version"
+    load = "make load" if page else "make load URL=/version"
     return f"""
 {address} reaches all pods: {look}
   make up      again after an edit: the new version takes over, pod by pod
-  make load    and watch pods being added
-  make logs    of all pods
+  {load:12} and watch pods being added
+  make logs    of all pods, also of those that come later
   {TYPED} get pods
   make down    removes the cluster"""
 
 
 def logs() -> None:
-    """Follow the logs of all pods there are, until Ctrl-C or the last one's end.
-
-    kubectl does not look for new ones, and ends with code 0 when a rollout has replaced them all.
-    """
-    url()
-    print(
-        "These pods, not later ones: make logs again after a rollout", file=sys.stderr, flush=True
-    )
-    pods = ("--selector", f"app.kubernetes.io/name={NAME}", "--prefix", "--follow")
-    # 20: more than the autoscaler allows; kubectl itself stops at 5 pods.
-    os.execvp("kubectl", [*KUBECTL, "logs", *pods, "--max-log-requests=20"])  # noqa: S606
+    """Follow the logs of all pods."""
+    url()  # is there a cluster?
+    follow(KUBECTL, NAME)
 
 
 def put_load() -> None:

@@ -2,10 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from local.steps import step, works
+from local.steps import Failure, step, works
 
 CODE = ("service", "Dockerfile", ".dockerignore", "requirements.txt")
 
@@ -40,3 +40,16 @@ def build(image: str, version: str) -> None:
         ".",
         failing="the image was not built; mend what is said above, then make up",
     )
+
+
+def hand_over(images: Iterable[str], cluster: str) -> None:
+    """Hand the node of a kind cluster those that Docker has. The node pulls the others itself."""
+    for image in images:
+        if not works("docker", "image", "inspect", image):
+            continue
+        load = ("kind", "load", "docker-image", image, "--name", cluster)
+        failing = f"the node did not take {image}; it pulls it itself"
+        try:
+            step(f"Handing {image} to the node", *load, failing=failing)
+        except Failure as failure:  # as one for several platforms, of which Docker has some
+            print(failure)

@@ -1,34 +1,20 @@
 """Load that makes the autoscaler add pods, and what it does."""
 
-import http.client
 import mimetypes
 import os
 import re
 import threading
 import time
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from local.clients import CLIENTS, RATE, Request, Seen, ask, client
 from local.steps import Failure, output
 
-CLIENTS = 6
-RATE = 300  # requests a second: about three times what the autoscaler wants one pod to do
 SECONDS = 120  # it decides every 15 s, and at most doubles
 EVERY = 5  # seconds between two lines
 CPU = "{.status.currentMetrics[0].containerResource.current.averageUtilization}"
 LOOK = "{.status.currentReplicas} " + CPU
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is sent."""
-
-    path: str = "/"
-    method: str = "GET"
-    body: bytes | None = None
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 def asked(environ: dict[str, str]) -> Request:
@@ -71,38 +57,52 @@ def guessed(file: str, body: bytes) -> str:
 def load(
     url: str, kubectl: tuple[str, ...], name: str, request: Request, seconds: int = SECONDS
 ) -> None:
-    """Send requests for some seconds, and print what becomes of them and of the pods."""
-    outcomes: Counter[str] = Counter()
-    stop = threading.Event()
-    for _ in range(CLIENTS):
-        threading.Thread(target=client, args=(url, request, outcomes, stop), daemon=True).start()
+    """Send requests for some seconds, and print what becomes of them and of the pods.
+
+    Raises Failure where the service does not want such requests at all.
+    """
+    seen, stop = Seen(), threading.Event()
     what = f"{request.method} {url}{request.path}"
-    print(f"{what}, {RATE} times a second for {seconds} s; Ctrl-C ends it sooner", flush=True)
+    if refusal := refused(urlsplit(url).netloc, request):
+        raise Failure(f"{what} answers {refusal}; make load URL=/a/path that answers 2xx")
+    print(f"{what} for {seconds} s; Ctrl-C ends it sooner")
+    print(
+        f"{CLIENTS} clients, at most {RATE} requests a second: each waits for its answer, so the "
+        "rate falls to what is served",
+        flush=True,
+    )
+    for _ in range(CLIENTS):
+        arguments = (urlsplit(url).netloc, request, seen, stop)
+        threading.Thread(target=client, args=arguments, daemon=True).start()
     try:
         for passed in range(EVERY, seconds + 1, EVERY):
             time.sleep(EVERY)
-            seen = output(*kubectl, "get", f"hpa/{name}", f"-o=jsonpath={LOOK}")
-            pods, _, cpu = seen.strip().partition(" ")
-            counts = ", ".join(f"{number} {what}" for what, number in sorted(outcomes.items()))
-            line = f"{passed:4d} s  {pods or '?'} pods  CPU {cpu or '?'} % of 70 %  {counts}"
-            print(line, flush=True)
+            print(f"{passed:4d} s  {line(seen, output(*kubectl, *look_at(name)))}", flush=True)
     finally:
         stop.set()
     print("Pods that are too many leave one a minute, after two minutes without load.")
 
 
-def client(url: str, request: Request, outcomes: Counter[str], stop: threading.Event) -> None:
-    """Ask again and again, over a new connection each time: that may reach another pod."""
-    address = urlsplit(url).netloc
-    due = time.monotonic()
-    while not stop.is_set():
-        connection = http.client.HTTPConnection(address, timeout=5)
-        try:
-            connection.request(request.method, request.path, request.body, request.headers)
-            outcomes[str(connection.getresponse().status)] += 1
-        except OSError as error:
-            outcomes[type(error).__name__] += 1
-        finally:
-            connection.close()
-        due = max(due + CLIENTS / RATE, time.monotonic() - 1)
-        stop.wait(max(0, due - time.monotonic()))
+def refused(address: str, request: Request) -> str:
+    """Return the status by which a first answer calls the request wrong, if it does."""
+    first = Seen()
+    ask(address, request, first)
+    # Not 409 and 429: one that creates may be there already, and many are what load is for.
+    wrong = "40[01345]|415|422"
+    return next((one for one in first.outcomes if re.fullmatch(wrong, one)), "")
+
+
+def look_at(name: str) -> tuple[str, ...]:
+    """Return what to ask kubectl for: pods and CPU, as the autoscaler sees them."""
+    return "get", f"hpa/{name}", f"-o=jsonpath={LOOK}"
+
+
+def line(seen: Seen, autoscaler: str) -> str:
+    """Return what happened since the last line; the counts are of the whole time."""
+    pods, _, cpu = autoscaler.strip().partition(" ")
+    rate, p99 = seen.look()
+    slowest = "?" if p99 is None else f"{1000 * p99:.0f}"
+    counts = ", ".join(f"{number} {what}" for what, number in sorted(seen.outcomes.items()))
+    return (
+        f"{pods or '?'} pods  CPU {cpu or '?'} % of 70 %  {rate:.0f}/s  p99 {slowest} ms  {counts}"
+    )

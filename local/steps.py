@@ -35,9 +35,11 @@ def works(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
 
 
-def output(*command: str) -> str:
+def output(*command: str, given: str | None = None) -> str:
     """Return what a command prints; empty if it fails."""
-    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    run = subprocess.run(
+        command, input=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     return run.stdout if run.returncode == 0 else ""
 
 

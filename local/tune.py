@@ -8,12 +8,16 @@ slots serve no more. Settings are taken from the environment, as in `make run`.
 import http.client
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
-from local.load import Request, asked
+from local.advice import Step, advice, busy
+from local.clients import Request
+from local.load import asked
+from local.machine import spent
 from local.steps import Failure
 from service.config import Config
 from tests.runtime.gunicorn_process import OURS, Gunicorn
@@ -23,28 +27,7 @@ STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SECONDS = 3.0  # of load at each step
 WARM_UP = 0.5  # seconds: the first requests import and connect
 GAIN = 1.1  # a step that serves less than this times the best so far is one of too many
-NEAR = 0.9  # of the best is as good: fewer slots, shorter waits
-COMPUTES = 0.5  # of a core busy at some step: what limits is the CPU, if nobody else uses it
-ALONE = 0.75  # of a core busy with one client: its requests compute, and hardly wait
 TIMEOUT = "30"  # seconds a client waits: slow is a result too
-
-
-@dataclass(frozen=True)
-class Step:
-    """What so many slots served; times in seconds, CPU in cores."""
-
-    concurrency: int
-    rate: float
-    p50: float
-    p99: float
-    cpu: float
-
-    def __str__(self) -> str:
-        """Return its line of the table."""
-        return (
-            f"{self.concurrency:11d} {self.rate:11.0f} {1000 * self.p50:8.1f} "
-            f"{1000 * self.p99:8.1f} {self.cpu:9.0%}"
-        )
 
 
 def first_status(port: int, request: Request) -> int:
@@ -86,9 +69,10 @@ def measure(request: Request, concurrency: int, seconds: float, arguments: tuple
     with Gunicorn(*arguments, **settings) as server:
         status = first_status(server.port, request)
         load(server, request, concurrency, WARM_UP)
-        before = metric(server.management, "process_cpu_seconds_total")
+        service, clients, machine = cpu_of(server), cpu_of_clients(), spent()
         result = load(server, request, concurrency, seconds)
-        cpu = metric(server.management, "process_cpu_seconds_total") - before
+        machine = spent().since(machine)
+        service, clients = cpu_of(server) - service, cpu_of_clients() - clients
         served = result["outcomes"].get(str(status))
         if served is None or len(result["outcomes"]) > 1:
             counts = {outcome: found["count"] for outcome, found in result["outcomes"].items()}
@@ -97,7 +81,22 @@ def measure(request: Request, concurrency: int, seconds: float, arguments: tuple
                 f"slots {counts}; make tune sends it again and again: take one that can be repeated"
             )
         took = result["seconds"]
-        return Step(concurrency, served["rate"], served["p50"], served["p99"], cpu / took)
+        return Step(
+            *(concurrency, served["rate"], served["p50"], served["p99"], service / took),
+            others=max(0.0, machine.computed - service - clients) / took,
+            idle=machine.idle / ((machine.computed + machine.idle) or 1.0),
+        )
+
+
+def cpu_of(server: Gunicorn) -> float:
+    """Return the seconds of CPU that the service has used."""
+    return metric(server.management, "process_cpu_seconds_total")
+
+
+def cpu_of_clients() -> float:
+    """Return the seconds of CPU of clients that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def load(server: Gunicorn, request: Request, clients: int, seconds: float) -> dict:
@@ -111,33 +110,6 @@ def load(server: Gunicorn, request: Request, clients: int, seconds: float) -> di
             [*command, str(clients), str(seconds)], env=environ, capture_output=True, check=True
         )
     return json.loads(run.stdout)
-
-
-def recommended(steps: list[Step]) -> Step:
-    """Return the fewest slots that serve nearly as much as any."""
-    best = max(step.rate for step in steps)
-    return next(step for step in steps if step.rate >= NEAR * best)
-
-
-def advice(steps: list[Step], last: int) -> str:
-    """Say what to set, and what limits; `last` is the most slots that would have been tried."""
-    step = recommended(steps)
-    if steps[0].cpu >= ALONE and step is steps[0]:
-        return (
-            f"This path computes: a pod serves {step.rate:.0f}/s of it, whatever CONCURRENCY is. "
-            "Leave that as it is, for paths that wait.\nThe CPU is the limit: more pods serve more."
-        )
-    if max(step.cpu for step in steps) >= COMPUTES:
-        why = "The CPU is the limit: more slots serve no more, more pods do."
-    elif step.concurrency == last:
-        why = "Each slot still adds to it: the limit is what the handlers call."
-    else:
-        why = "What the handlers wait for is the limit, not the CPU."
-    settings = f"CONCURRENCY={step.concurrency} QUEUE_LENGTH={2 * step.concurrency}"
-    return (
-        f"{settings} is enough for this path, at {step.rate:.0f}/s a pod. {why}\n"
-        "All paths share the slots: set the most that any of them needs."
-    )
 
 
 def main(
@@ -157,7 +129,7 @@ def main(
         idle = 0 if steps[-1].rate >= GAIN * best else idle + 1
         if idle == 2:  # one alone may be an accident
             break
-    print(advice(steps, counts[-1]))
+    print(busy(steps) or advice(steps, counts[-1]))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """make up, down, logs and load, with programs that only pretend: no cluster is needed."""
 
+import json
 import os
 import re
 import socket
@@ -7,17 +8,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from local.cluster import reach, with_image
+from local.clients import CLIENTS, RATE, Seen, client
+from local.cluster import reach, with_images
 from local.image import content_tag
-from local.load import CLIENTS, EVERY, RATE, asked, client, load
+from local.load import EVERY, asked, load
 from local.steps import Failure
+from tests.commands.workloads import waiting, workload
 from tests.copying import copy
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import eventually
@@ -27,7 +29,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 # docker, kind and kubectl: each call is noted, and what exists is a line in a file.
 PRETENDER = """#!{python}
-import os, pathlib, sys
+import os, pathlib, sys, time
 state = pathlib.Path(os.environ["STATE"])
 call = " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
 state.joinpath("calls").open("a").write(call + chr(10))
@@ -49,6 +51,16 @@ if call.startswith("kind delete"):
     have.discard("cluster")
 if call.startswith("kubectl kustomize"):
     print("        image: " + {name!r} + ":0.1.0")
+    print("        image: mirror.example.com:5000/my-db:17" + chr(10) + "        image: other:1")
+if "get --filename=-" in call:
+    print(os.environ.get("OBJECTS", ""))
+if " get pods " in call:
+    print(os.environ.get("PODS", "").replace(";", chr(10)))
+if "--watch" in call:  # ends when all logs are followed, as the API server ends each
+    print(os.environ["LATER"].replace(";", chr(10)), flush=True)
+    while state.joinpath("calls").read_text().count(" logs ") < int(os.environ["FOLLOWED"]):
+        time.sleep(0.02)
+    sys.exit(1)
 if "apply -f -" in call:
     state.joinpath("applied").write_text(sys.stdin.read())
 state.joinpath("have").write_text(" ".join(have))
@@ -122,11 +134,23 @@ def test_up_again_builds_and_creates_nothing(machine):
     assert (machine.state / "applied").read_text() == applied
 
 
+def test_up_hands_the_node_other_images_that_docker_has(machine):
+    (machine.state / "have").write_text("my-db:18")
+    assert machine.make("up", MY_DB_IMAGE="my-db:18").returncode == 0
+    assert machine.did("kind load")[1:] == [f"kind load docker-image my-db:18 --name {NAME}"]
+
+    refused = machine.make("up", MY_DB_IMAGE="my-db:18", FAILING="load docker-image my-db")
+    assert refused.returncode == 0
+    assert "the node did not take my-db:18; it pulls it itself" in refused.stdout
+
+
 def test_up_of_a_service_without_a_page(machine):
-    (machine.clone / "service/page.py").unlink()
+    (machine.clone / "service/page.py").unlink(missing_ok=True)  # gone in a fork
 
     address = f"http://localhost:{machine.port}"
-    assert f"{address} reaches all pods: curl {address}/version" in machine.make("up").stdout
+    said = machine.make("up").stdout
+    assert f"{address} reaches all pods: curl {address}/version" in said
+    assert "  make load URL=/version " in said
 
 
 def test_up_after_an_edit_rolls_out_another_image(machine):
@@ -214,13 +238,44 @@ def test_without_a_cluster(machine, what):
     assert run.stderr.endswith("type: make up\n")
 
 
-def test_logs_are_of_all_pods(machine):
+def test_logs_are_of_all_pods_and_of_later_ones(machine):
+    """Each container is followed once: a pod has another after a restart, and none at first."""
     machine.make("up")
-    run = machine.make("logs")
+    later = "old-1 id-1;new-1 ;new-1 id-2;old-1 id-1;new-1 id-2;old-1 id-3"
+    run = machine.make("logs", PODS="old-1 id-1", LATER=later, FOLLOWED="3")
 
-    assert run.stderr == "These pods, not later ones: make logs again after a rollout\n"
-    (call,) = machine.did("kubectl")
-    assert f"logs --selector app.kubernetes.io/name={NAME} --prefix --follow" in call
+    assert "All pods, also those that come later; Ctrl-C ends it\n" in run.stderr
+    assert run.stderr.endswith(
+        "make logs: the cluster does not answer; docker ps shows whether its node runs\n"
+    )
+    options = f"--container={NAME} --prefix --follow"
+    assert sorted(
+        call.partition(" logs ")[2] for call in machine.did("kubectl") if "logs" in call
+    ) == [
+        f"pod/new-1 {options} --tail=-1",
+        f"pod/old-1 {options} --tail=-1",
+        f"pod/old-1 {options} --tail=10",
+    ]
+
+
+def test_up_that_fails_says_what_else_is_not_ready(machine):
+    """A service may wait for a database whose image is missing."""
+    run = machine.make(
+        "up",
+        FAILING="rollout status",
+        OBJECTS=json.dumps({"items": [workload("db", ready=0)]}),
+        PODS=json.dumps({"items": [waiting("db-1", "ErrImagePull", "postgres:17")]}),
+    )
+
+    assert "deployment/db is not ready: pod db-1: ErrImagePull postgres:17\n" in run.stderr
+    assert f"kind load docker-image postgres:17 --name {NAME}\n" in run.stderr
+    assert run.stderr.splitlines()[-1].startswith("make up: the new pods are not Ready")
+
+
+def test_up_beside_what_is_ready_says_nothing(machine):
+    run = machine.make("up", OBJECTS=json.dumps({"items": [workload("db", ready=1)]}))
+
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_down_twice(machine):
@@ -231,10 +286,20 @@ def test_down_twice(machine):
 
 
 def test_the_tag_is_of_what_is_in_the_image():
-    rendered = with_image(f"image: {NAME}:0.1.0\nimage: other:1\n", "local-1")
+    rendered = with_images(f"image: {NAME}:0.1.0\nimage: other:1\n", "local-1", {})
 
     assert rendered == f"image: {NAME}:local-1\nimage: other:1\n"
     assert content_tag(REPOSITORY) == content_tag(REPOSITORY)
+
+
+@pytest.mark.parametrize(
+    "image", ["my-db:17", "docker.io/library/my-db:17", "my-db@sha256:0", "my-db"]
+)
+def test_a_variable_names_another_image(image):
+    manifest = f"      - image: {image}\n        imagePullPolicy: Always\n  image: db:1\n"
+    rendered = with_images(manifest, "1", {"MY_DB_IMAGE": "mirror.example.com:5000/db:2"})
+
+    assert rendered == manifest.replace(f" {image}\n", " mirror.example.com:5000/db:2\n")
 
 
 def test_other_files_do_not_change_the_tag(machine):
@@ -254,11 +319,17 @@ def test_load_is_bounded_and_says_what_becomes_of_it(tmp_path, capsys):
         url = f"http://127.0.0.1:{server.port}"
         load(url, (str(kubectl),), NAME, asked({"URL": "/healthz"}), seconds=EVERY)
 
-    first, line, *_ = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"GET {url}/healthz, ")
-    answered = re.fullmatch(r" +5 s  3 pods  CPU 95 % of 70 %  (\d+) 200", line)
+    first, bound, line, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"GET {url}/healthz for 5 s; ")
+    assert bound.startswith(f"{CLIENTS} clients, at most {RATE} requests a second: ")
+    answered = re.fullmatch(
+        r" +5 s  3 pods  CPU 95 % of 70 %  (\d+)/s  p99 (\d+) ms  (\d+) 200", line
+    )
     assert answered, line
-    assert CLIENTS <= int(answered[1]) <= 1.2 * RATE * EVERY
+    rate, p99, count = map(int, answered.groups())
+    assert CLIENTS <= count <= 1.2 * RATE * EVERY
+    assert 0 < rate <= count / EVERY + 1
+    assert p99 < 1000 * EVERY
 
 
 @pytest.mark.parametrize(
@@ -274,12 +345,12 @@ def test_load_is_bounded_and_says_what_becomes_of_it(tmp_path, capsys):
     ],
 )
 def test_load_sends_what_was_asked_for(given, line, media_type):
-    stop, outcomes = threading.Event(), Counter()
+    stop, seen = threading.Event(), Seen()
     with HostileUpstream(saying(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")) as service:
-        arguments = (service.url, asked(given), outcomes, stop)
+        arguments = (service.url.partition("//")[2], asked(given), seen, stop)
         sender = threading.Thread(target=client, args=arguments)
         sender.start()
-        eventually(lambda: outcomes["201"])
+        eventually(lambda: seen.outcomes["201"])
         stop.set()
         sender.join()
         head = service.heads[0]

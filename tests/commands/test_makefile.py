@@ -69,16 +69,73 @@ def test_the_quick_tests_stay_quick():
     assert limited == f"timeout 180 {free}"
 
 
-def test_a_selection_may_be_in_one_folder_alone():
-    """pytest ends with 5 where it selects nothing. Without a selection that stays a failure."""
+def test_a_selection_is_never_an_empty_success():
+    """pytest ends with 5 where it selects nothing."""
     printed = {
         selection: make("--silent", "--dry-run", "test-all", f"PYTEST={selection}").stdout
         for selection in ("", "-k name")
     }
 
-    assert printed["-k name"].count("-k name || test $? -eq 5\n") == 3
+    assert printed["-k name"].count(" || test $? -eq 5\n") == 3
     assert "-eq 5" not in printed[""]
     assert "-eq 5" not in make("--silent", "--dry-run", "test", "PYTEST=-k name").stdout
+
+
+@pytest.fixture
+def programs(tmp_path):
+    """Makes an environment of programs that are shell scripts; returns make's variables for it."""
+
+    def write(**scripts):
+        tmp_path.joinpath("bin").mkdir()
+        for file in ("bin/pip", "dev", "runtime", "reload"):  # as in an environment that is made
+            tmp_path.joinpath(file).touch()
+        for name, script in scripts.items():
+            program = tmp_path / "bin" / name
+            program.write_text(f"#!/bin/sh\n{script}\n")
+            program.chmod(0o755)
+        return f"VENV={tmp_path}", f"SCAN={tmp_path}/scan"
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("pytest_", "code", "said"),
+    [
+        ("exit 5", 2, "test-all: no test was selected\n"),
+        ("""case "$*" in *tests/runtime*) ;; *) exit 5; esac""", 0, ""),
+        ("""case "$*" in *tests/timing*) ;; *) exit 5; esac""", 0, ""),
+        ("""case "$*" in *tests/timing*) exit 1;; *) exit 5; esac""", 2, "Error 1"),
+    ],
+)
+def test_a_selection_may_be_in_one_folder_alone(programs, pytest_, code, said):
+    run = make("test-all", "PYTEST=-k name", *programs(pytest=pytest_))
+
+    assert run.returncode == code
+    assert said in run.stderr
+
+
+def test_a_selection_of_before_does_not_count(programs):
+    variables = programs(pytest="""case "$*" in *tests/runtime*) ;; *) exit 1; esac""")
+    assert make("test-all", "PYTEST=-k name", *variables).returncode == 2
+    Path(variables[0].partition("=")[2], "bin/pytest").write_text("#!/bin/sh\nexit 5\n")
+
+    assert "no test was selected" in make("test-all", "PYTEST=-k name", *variables).stderr
+
+
+@pytest.mark.parametrize("failing", ["ruff", "mypy", "zizmor", "none"])
+def test_check_installs_checkov_last(programs, failing):
+    """That takes minutes; a line that is too long is told at once."""
+    tools = dict.fromkeys(("ruff", "mypy", "zizmor"), "exit 0")
+    variables = programs(**{**tools, failing: "exit 1"}, python="echo scanned")
+    (scan,) = (Path(one.partition("=")[2]) for one in variables if one.startswith("SCAN"))
+    scan.joinpath("bin").mkdir(parents=True)
+    scan.joinpath("bin/pip").write_text('#!/bin/sh\ntouch "$0.called"\n')
+    scan.joinpath("bin/pip").chmod(0o755)
+    run = make("check", *variables)
+
+    passed = failing == "none"
+    assert (run.returncode == 0, "scanned" in run.stdout) == (passed, passed), run.stderr
+    assert scan.joinpath("bin/pip.called").exists() is passed
 
 
 def test_a_lock_keeps_its_pins_but_for_an_upgrade():

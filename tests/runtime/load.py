@@ -2,12 +2,12 @@
                      or python -m tests.runtime.load PORT PATH closed CLIENTS SECONDS [new|keep]
                      or python -m tests.runtime.load PORT PATH number CLIENTS REQUESTS [new|keep].
 
-Asks GET of the path, or whatever REQUEST_FILE holds. Open: requests start at fixed moments whatever
-becomes of the earlier ones; closed: each client waits for its answer; number: so do they, until
-there are so many answers. A request without an answer after TIMEOUT is a timeout. Prints one JSON
-object. A rate is that from the start to the last such outcome. That may be after SECONDS. Lateness
-is the 99th percentile of how long after its moment a request was sent: what a stall of the machine
-does to any latency.
+Asks GET of the path, of several by their weights (/1:slow,3:fast), or whatever REQUEST_FILE holds.
+Open: requests start at fixed moments whatever becomes of the earlier ones; closed: each client
+waits for its answer; number: so do they, until there are so many answers. A request without an
+answer after TIMEOUT is a timeout. Prints one JSON object. A rate is that from the start to the last
+such outcome. That may be after SECONDS. Lateness is the 99th percentile of how long after its
+moment a request was sent: what a stall of the machine does to any latency.
 
 On selectors: with asyncio's connections, 1500 new ones a second took a core, and the latencies were
 the client's own.
@@ -16,6 +16,7 @@ the client's own.
 import heapq
 import json
 import os
+import random
 import socket
 import sys
 import time
@@ -32,22 +33,23 @@ class Client:
     """A connection with at most one request under way."""
 
     def __init__(self, port):
-        self.out = b""  # what is yet to be sent
+        self.request = b""
+        self.out = b""  # what is yet to be sent of it
         self.sock = socket.socket()
         self.sock.setblocking(False)
         self.sock.connect_ex(("127.0.0.1", port))
 
-    def step(self, request, events):
+    def step(self, events):
         """Go on; returns the outcome and whether the connection stays, or None if it is open."""
         try:
-            return self.receive() if events & EVENT_READ else self.send(request)
+            return self.receive() if events & EVENT_READ else self.send()
         except ConnectionResetError:
             return "reset", False
         except OSError as error:
             return type(error).__name__, False
 
-    def send(self, request):
-        self.out = self.out or memoryview(request)
+    def send(self):
+        self.out = self.out or memoryview(self.request)
         self.out = self.out[self.sock.send(self.out) :]  # a large one takes several turns
         self.answer = b""
 
@@ -68,10 +70,16 @@ class Load:
     def __init__(self, port, path, keep):
         self.port = port
         self.keep = keep
-        connection = "keep-alive" if keep else "close"
-        head = f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: {connection}\r\n\r\n"
+        head = f"HTTP/1.1\r\nHost: a\r\nConnection: {'keep-alive' if keep else 'close'}\r\n\r\n"
+        # One path may have a colon in it.
+        routes = [route.rpartition(":") for route in path[1:].split(",")] if "," in path else []
+        self.random = random.Random(1)  # noqa: S311 - the same draws for all servers
+        self.weights = [float(weight) for weight, _, _ in routes] or [1]
+        paths = [f"/{path}" for _, _, path in routes] or [path]
         file = os.environ.get("REQUEST_FILE")
-        self.request = Path(file).read_bytes() if file else head.encode()
+        self.requests = [f"GET {path} {head}".encode() for path in paths]
+        if file:
+            self.requests, self.weights = [Path(file).read_bytes()], [1]
         self.selector = DefaultSelector()
         self.busy = {}  # client: moment of its request, oldest first
         self.idle = []
@@ -106,6 +114,7 @@ class Load:
         else:
             client = Client(self.port)
             self.selector.register(client.sock, EVENT_WRITE, client)
+        client.request = self.random.choices(self.requests, self.weights)[0]
         self.busy[client] = time.monotonic()
 
     def wait(self, due):
@@ -113,7 +122,7 @@ class Load:
         ends = next(iter(self.busy.values()), float("inf")) + TIMEOUT
         pause = min([ends, *due[:1]]) - time.monotonic()
         for key, events in self.selector.select(max(0, pause)):
-            if found := key.data.step(self.request, events & key.events):
+            if found := key.data.step(events & key.events):
                 yield from self.settle(key.data, *found)
             elif key.events == EVENT_WRITE and not key.data.out:
                 self.selector.modify(key.fileobj, EVENT_READ, key.data)
