@@ -158,8 +158,9 @@ class Body:
         if end < 0:
             self._searched = len(buffer)
             return
+        lines = buffer[2:end].decode("latin-1").split("\r\n") if end else []
         try:
-            fields = parse_fields(buffer[: end + 2].decode("latin-1"), 2, self.limits)
+            _, fields = parse_fields(lines, self.limits, {})
         except ProtocolError as error:
             raise ProtocolError(400, f"Behind the body: {error}") from None
         if FORBIDDEN_TRAILERS & fields.keys():

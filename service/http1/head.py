@@ -6,20 +6,22 @@ know about a request asks the one Request that is made here.
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
-# RFC 9110 section 5.6.2. All repetitions here are possessive (++): no input makes a search slow.
+# RFC 9110 section 5.6.2. Repetitions without a bound are possessive: no input makes a search slow.
 NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 # Methods are upper case by convention. RFC 9112 section 3: one space between the parts.
-REQUEST_LINE = re.compile(r"([!$%&'*+.^_`|~0-9A-Z-]{3,20}) ([!-~]++) HTTP/1\.([0-9])\r\n")
-# RFC 9110 section 5.5: no control characters but the tab in a value. Each match is a whole line.
-FIELD = re.compile(rf"(?<=\n)({NAME}):[ \t]*+([^\x00-\x08\n-\x1f\x7f]*+)\r\n")
+REQUEST_LINE = re.compile(r"([!$%&'*+.^_`|~0-9A-Z-]{3,20}) ([!-~]++) HTTP/1\.([0-9])")
+# RFC 9110 section 5.5: no control characters but the tab in a value. With ^ a search is no slower
+# than a match.
+FIELD = re.compile(rf"^({NAME}):[ \t]*+([^\x00-\x08\n-\x1f\x7f]*+)")
 # RFC 9110 section 7.2: uri-host [ ":" port ], of RFC 3986 sections 3.2.2 and 3.2.3.
 HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=%-]*+|\[[0-9A-Fa-f:.]++\])(:[0-9]*+)?")
 NUMBER = re.compile("[0-9]{1,4300}")  # more digits than that, int() refuses
 BARE_LF = re.compile(rb"(?<!\r)\n")
 REQUEST_ID = re.compile(r"(?i)\nx-request-id:[ \t]*+([!-~]++)[ \t]*+\r")
-MOST_REMEMBERED = 2048  # bytes of a head; its connection keeps about three times as many
+MOST_REMEMBERED = 2048  # bytes of a head; its connection keeps about seven times as many
 # RFC 9110 section 5.3: a second one cannot be merged with the first.
 SINGLE = {"HTTP_HOST", "CONTENT_TYPE", "CONTENT_LENGTH"}
 CODINGS = {"chunked", "identity", "compress", "deflate", "gzip"}
@@ -53,49 +55,74 @@ class Limits:
     body: int
 
 
+Lines = dict[str, tuple[str, str]]  # of fields: name in the environ, and value
+
+
+class RequestLine(NamedTuple):
+    """The first line, and what it says: the target is as it was sent, the path is decoded."""
+
+    text: str = ""
+    method: str = ""
+    target: str = ""
+    path: str = ""
+    query: str = ""
+    minor: int = 1  # of HTTP/1.x; all from 1 on are answered as 1.1 (RFC 9110 section 6.2)
+
+
 class Request:
     """The head of a request. Nobody changes it: the next one may be the same (see HeadReader).
+    But `kind` is set where it is first asked for.
 
     `fields` has the names that WSGI gives them (HTTP_HOST, CONTENT_TYPE); several fields of one
     name are one, with commas. `length` is that of the body in bytes, None if it comes in chunks.
     """
 
     # Most requests have these values, and need not set them.
-    path = query = ""
     length: int | None = 0
     keep_alive = expects_continue = False
+    kind = ""  # until somebody asks for it: see Connection
 
-    def __init__(self, head: str, method: str = "", target: str = "", minor: int = 1) -> None:
+    def __init__(self, head: str, line: RequestLine, lines: Lines, fields: dict[str, str]) -> None:
         self.head = head
-        self.method = method
-        self.target = target
-        self.minor = minor  # of HTTP/1.x; all from 1 on are answered as 1.1 (RFC 9110 section 6.2)
-        self.fields: dict[str, str] = {}
+        self.line, self.lines = line, lines
+        _, self.method, self.target, self.path, self.query, self.minor = line
+        self.fields = fields
+
+    def at(self, head: str, line: RequestLine) -> "Request":
+        """Return a request with another first line and the same fields."""
+        request = Request(head, line, self.lines, self.fields)
+        request.length, request.keep_alive = self.length, self.keep_alive
+        request.expects_continue = self.expects_continue
+        return request
 
 
-NO_REQUEST = Request("")  # before a head is there
+NO_REQUEST = Request("", RequestLine(), {}, {})  # before a head is there
 
 
 class HeadReader:
     """Finds heads in a growing buffer, and looks at each byte about once.
 
-    A client that polls sends the same bytes again, and they mean the same: a quarter of a refusal's
-    instructions is to read them anew.
+    A client sends the same head again, or one that differs in a few lines. The same bytes mean the
+    same: to read all of them anew is a third of a refusal's instructions.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.head = ""  # one that is malformed, as far as it is there
-        self._sent = b""  # the latest that is not, with the empty line; no long one
-        self._request = NO_REQUEST  # and what it says
+        self._sent = b""  # the latest good one, with its empty line
+        self._rest = b""  # of these, from the last digit of the version on
+        self._request = NO_REQUEST  # what that says
         self._searched = self._lines = self._line_start = 0
 
     def read(self, buffer: bytearray) -> Request | None:
         """Take a head from the buffer, if all of it is there; raises ProtocolError."""
-        sent = self._sent
-        if sent and buffer.startswith(sent) and not self._searched:
-            del buffer[: len(sent)]
-            return self._request
+        if (sent := self._sent) and not self._searched:
+            if buffer.startswith(sent):
+                del buffer[: len(sent)]
+                return self._request
+            end = buffer.find(b"\r\n")
+            if end > 0 and buffer.startswith(self._rest, end - 1):
+                return self._take_line(buffer, end)
         end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
         if end < 0:
             self._check(buffer)
@@ -104,10 +131,20 @@ class HeadReader:
         del buffer[: end + 4]
         self._searched = self._lines = self._line_start = 0
         self.head = sent[:-2].decode("latin-1")
-        request = parse(self.head, self.limits)
+        request = parse(self.head, self.limits, self._request)
         self.head = ""
         if len(sent) <= MOST_REMEMBERED:
             self._sent, self._request = sent, request
+            self._rest = sent[len(request.line.text) - 1 :]
+        return request
+
+    def _take_line(self, buffer: bytearray, end: int) -> Request:
+        """Take a head that has only another request line than the one before."""
+        before, text = self._request, buffer[:end].decode("latin-1")
+        del buffer[: end - 1 + len(self._rest)]
+        self.head = text + before.head[len(before.line.text) :]
+        request = before.at(self.head, _read_line(text, self.limits))
+        self.head = ""
         return request
 
     def _check(self, buffer: bytearray) -> None:
@@ -130,47 +167,51 @@ class HeadReader:
             raise error
 
 
-def parse(head: str, limits: Limits) -> Request:
-    """Return the request of a head that ends with its last field; raises ProtocolError."""
-    if len(head) > limits.line or len(head) > limits.field:
-        first, *lines = head.split("\r\n")
-        if len(first) > limits.line:
-            raise ProtocolError(414, "The request line is too long.")
-        if max(map(len, lines)) + 2 > limits.field and len(lines) - 1 <= limits.fields:
+def parse(head: str, limits: Limits, before: Request = NO_REQUEST) -> Request:
+    """Return the request of a head that ends with its last field; raises ProtocolError.
+
+    Lines that `before`, the connection's latest request, had too are not read again.
+    """
+    first, *lines, _ = head.split("\r\n")
+    line = before.line if first and first == before.line.text else _read_line(first, limits)
+    if len(head) > limits.field and len(lines) <= limits.fields:
+        if max(map(len, lines), default=0) + 2 > limits.field:
             raise ProtocolError(431, "A header is too long.")
-    line = REQUEST_LINE.match(head)
-    if line is None:
-        first = head.partition("\r\n")[0]
-        raise ProtocolError(400, f"The request line is malformed: {first[:80]!a}")
-    method, target, minor = line.groups()
-    request = Request(head, method, target, 0 if minor == "0" else 1)
-    _set_path(request)
-    request.fields = parse_fields(head, line.end(), limits)
-    _check_host(request)
+    read, fields = parse_fields(lines, limits, before.lines)
+    if "HTTP_HOST" not in fields and line.minor:  # RFC 9112 section 3.2
+        raise ProtocolError(400, "There is no Host.")
+    request = Request(head, line, read, fields)
     _set_framing(request)
     return request
 
 
-def _set_path(request: Request) -> None:
-    """Take the target apart (RFC 9112 section 3.2)."""
-    target = request.target
+def _read_line(text: str, limits: Limits) -> RequestLine:
+    """Return what a request line says (RFC 9112 section 3.2)."""
+    if len(text) > limits.line:
+        raise ProtocolError(414, "The request line is too long.")
+    match = REQUEST_LINE.fullmatch(text)
+    if match is None:
+        raise ProtocolError(400, f"The request line is malformed: {text[:80]!a}")
+    method, target, minor = match.groups()
+    query = ""
     # Behind any 2xx to CONNECT the connection would be a tunnel: RFC 9110 section 9.3.6. No form of
     # a target has a fragment; a proxy may read it otherwise.
-    if request.method == "CONNECT" or "#" in target:
+    if method == "CONNECT" or "#" in target:
         raise ProtocolError(400, "There are no tunnels and no fragments here.")
     if target.startswith("/"):
-        path, _, request.query = target.partition("?")
-    elif target == "*" and request.method == "OPTIONS":
+        path, _, query = target.partition("?")
+    elif target == "*" and method == "OPTIONS":
         path = target
     elif "://" in target:
         try:
             parts = urlsplit(target)  # the Host counts, not the one in here
         except ValueError:
             raise ProtocolError(400, f"The target is malformed: {target[:80]!a}") from None
-        path, request.query = parts.path or "/", parts.query  # RFC 9110 section 4.2.3
+        path, query = parts.path or "/", parts.query  # RFC 9110 section 4.2.3
     else:
         raise ProtocolError(400, f"The target is malformed: {target[:80]!a}")
-    request.path = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
+    path = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
+    return RequestLine(text, method, target, path, query, 0 if minor == "0" else 1)
 
 
 # What a name is called in the environ, as it was sent: looking it up is cheaper than making it.
@@ -193,39 +234,45 @@ def _environ_key(name: str) -> str:
     return key
 
 
-def parse_fields(head: str, start: int, limits: Limits) -> dict[str, str]:
-    """Return the fields of a head, or of a trailer section; raises ProtocolError."""
-    found = FIELD.findall(head, start)
-    lines = head.count("\n", start)
-    if lines > limits.fields:
-        raise ProtocolError(431, "There are too many headers.")
-    if len(found) != lines:
+def _read_field(line: str) -> tuple[str, str]:
+    """Return a field's name in the environ, and its value."""
+    match = FIELD.fullmatch(line)
+    if match is None:
         raise ProtocolError(400, "A header is malformed.")
-    fields: dict[str, str] = {}
-    repeated: dict[str, list[str]] = {}
-    for name, value in found:
-        key = KEYS.get(name)
-        if key is None:
-            key = _environ_key(name)
-        if key in fields:
-            if key in SINGLE:
-                raise ProtocolError(400, f"There is more than one {name[:80]}.")
-            repeated.setdefault(key, [fields[key]]).append(value.rstrip(" \t"))
-        elif key:
-            fields[key] = value.rstrip(" \t")
-    for key, values in repeated.items():
-        fields[key] = ",".join(values)
-    return fields
-
-
-def _check_host(request: Request) -> None:
-    """Refuse a request without a host, or with one that is malformed (RFC 9112 section 3.2)."""
-    host = request.fields.get("HTTP_HOST")
-    if host is None:
-        if request.minor:
-            raise ProtocolError(400, "There is no Host.")
-    elif not HOST.fullmatch(host):
+    name, value = match.groups()
+    key = KEYS.get(name)
+    if key is None:
+        key = _environ_key(name)
+    value = value.rstrip(" \t")
+    if key == "HTTP_HOST" and not HOST.fullmatch(value):
         raise ProtocolError(400, "The Host is malformed.")
+    return key, value
+
+
+def parse_fields(lines: list[str], limits: Limits, known: Lines) -> tuple[Lines, dict[str, str]]:
+    """Return what each line of a head or trailer section says, and its fields.
+
+    Raises ProtocolError.
+    """
+    if len(lines) > limits.fields:
+        raise ProtocolError(431, "There are too many headers.")
+    read = {line: known.get(line) or _read_field(line) for line in lines}
+    fields = dict(read.values())
+    if len(fields) < len(lines):
+        fields = _merged(lines)
+    fields.pop("", None)
+    return read, fields
+
+
+def _merged(lines: list[str]) -> dict[str, str]:
+    """Return fields of which some have the same name."""
+    values: dict[str, list[str]] = {}
+    for line in lines:
+        key, value = _read_field(line)
+        if key in SINGLE and key in values:
+            raise ProtocolError(400, f"There is more than one {line.partition(':')[0][:80]}.")
+        values.setdefault(key, []).append(value)
+    return {key: ",".join(several) for key, several in values.items()}
 
 
 def _set_framing(request: Request) -> None:
@@ -269,7 +316,8 @@ def _check_coding(request: Request) -> None:
 def unreadable(head: str) -> Request:
     """Return what can be said of a request whose head is malformed: its method, and an id."""
     method = head.partition(" ")[0]
-    request = Request(head, method if len(method) <= 20 and method.isalpha() else "")
+    known = method if len(method) <= 20 and method.isalpha() else ""
+    request = Request(head, RequestLine(method=known), {}, {})
     if given := REQUEST_ID.search(head):
         request.fields["HTTP_X_REQUEST_ID"] = given[1]
     return request

@@ -24,6 +24,10 @@ def head(*lines, start="GET / HTTP/1.1"):
     return "".join(f"{line}\r\n" for line in (start, "Host: a", *lines))
 
 
+def wire(*lines):
+    return bytearray(f"{head(*lines)}\r\n".encode())
+
+
 @pytest.mark.parametrize("step", [1, 2, 7, 1000])
 def test_a_head_ends_where_it_ends(step):
     request, rest = read(b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n\r\n\r\nrest", step)
@@ -48,6 +52,48 @@ def test_what_nothing_can_mend_is_refused_at_once(data, status, step):
     assert refused.value.status == status
 
 
+def said(request):
+    """Return all that a request says, whether it was set or is what most have."""
+    names = ("keep_alive", "expects_continue", "length")
+    return {name: getattr(request, name) for name in names} | vars(request)
+
+
+LINES = ("GET / HTTP/1.1", "GET /?a HTTP/1.1", "POST /b HTTP/1.1", "GET / HTTP/1.0", "GET / X")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "Host: a\r\n",
+        "",
+        "Host: a\r\nContent-Length: 7\r\nExpect: 100-continue\r\n",
+        "Host: a\r\nTransfer-Encoding: chunked\r\n",
+        "Host: a\r\nConnection: close\r\n",
+        "Host: a\r\nConnection: keep-alive\r\n",
+    ],
+)
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("before", LINES)
+def test_the_same_fields_again_are_read_as_the_first_time(before, line, fields):
+    def outcome(reader, line):
+        try:
+            return said(reader.read(bytearray(f"{line}\r\n{fields}\r\n".encode())))
+        except ProtocolError as error:
+            return error.status, str(error)
+
+    reader = HeadReader(LIMITS)
+    outcome(reader, before)
+
+    assert outcome(reader, line) == outcome(HeadReader(LIMITS), line)
+
+
+def test_an_empty_head_is_no_request():
+    """It must not pass for the one that there was not before."""
+    with pytest.raises(ProtocolError) as refused:
+        HeadReader(LIMITS).read(bytearray(b"\r\n\r\n"))
+    assert refused.value.status == 400
+
+
 @pytest.mark.parametrize("size", [1, 50, 3000])
 @pytest.mark.parametrize("cut", [0, 5, 40, 60])
 @pytest.mark.parametrize("change", [b"", b"X: y\r\n", b"Bad Header: z\r\n"])
@@ -61,7 +107,7 @@ def test_the_same_head_again_is_read_as_the_first_time(size, cut, change):
         try:
             found = reader.read(buffer) if cut else None
             buffer += again[cut:]
-            return vars(found or reader.read(buffer)), buffer
+            return said(found or reader.read(buffer)), buffer
         except ProtocolError as error:
             return error.status, reader.head, buffer
 
@@ -80,6 +126,38 @@ def test_a_long_head_is_not_remembered(size, remembered):
     first = reader.read(bytearray(sent))
 
     assert (reader.read(bytearray(sent)) is first) == remembered
+
+
+@pytest.mark.parametrize(("size", "remembered"), [(1900, True), (2100, False)])
+def test_lines_of_a_long_head_are_not_remembered(size, remembered):
+    reader, line = HeadReader(LIMITS), "A: " + "b" * size
+    first, second = (reader.read(wire(line, f"B: {n}")).fields["HTTP_A"] for n in (1, 2))
+    assert (second is first) == remembered
+
+
+def test_only_lines_of_the_latest_head_are_remembered():
+    reader = HeadReader(LIMITS)
+    heads = (["A: one"], ["A: one", "B: two"], ["B: two"], ["A: one"])
+    requests = [reader.read(wire(*lines)) for lines in heads]
+
+    assert requests[1].fields["HTTP_A"] is requests[0].fields["HTTP_A"]
+    assert requests[3].fields["HTTP_A"] is not requests[0].fields["HTTP_A"]
+    assert all(request.line is requests[0].line for request in requests)
+
+
+@pytest.mark.parametrize("line", ["Host: a", "Content-Length: 0", "Content-Type: a"])
+def test_a_line_that_is_known_may_not_come_twice(line):
+    """There is a Host in each head here."""
+    reader = HeadReader(LIMITS)
+    reader.read(wire("Content-Length: 0", "Content-Type: a"))
+    with pytest.raises(ProtocolError, match="more than one"):
+        reader.read(wire(line) if line == "Host: a" else wire(line, line))
+
+
+def test_a_line_that_is_known_may_be_repeated():
+    reader = HeadReader(LIMITS)
+    reader.read(wire("A: 1"))
+    assert reader.read(wire("A: 1", "A: 1")).fields["HTTP_A"] == "1,1"
 
 
 def test_of_half_a_head_nothing_is_known_but_what_came_before():
@@ -171,3 +249,33 @@ def test_many_headers_are_no_more_work_than_long_ones():
 def test_what_can_be_said_of_one_that_is_malformed(text, method, identity):
     request = unreadable(text)
     assert (request.method, request.fields.get("HTTP_X_REQUEST_ID")) == (method, identity)
+
+
+def test_no_request_line_is_none_on_a_new_connection_either():
+    with pytest.raises(ProtocolError) as refused:
+        HeadReader(LIMITS).read(bytearray(b"\r\nHost: a\r\n\r\n"))
+
+    assert refused.value.status == 400
+
+
+FIELDS = "Host: a\r\n\r\n"
+
+
+@pytest.mark.parametrize("more", ["X: 1\r\n", "X: HTTP/1.1\r\n"])
+def test_a_field_more_is_not_overlooked(more):
+    """The bytes behind it are those of the head before, from a 1 on."""
+    reader = HeadReader(LIMITS)
+    reader.read(bytearray(f"GET / HTTP/1.1\r\n{FIELDS}".encode()))
+    buffer = bytearray(f"GET /a HTTP/1.1\r\n{more}{FIELDS}".encode())
+
+    assert "HTTP_X" in reader.read(buffer).fields
+    assert not buffer
+
+
+def test_a_long_line_is_refused_behind_the_same_fields_too():
+    reader = HeadReader(LIMITS)
+    reader.read(bytearray(f"GET / HTTP/1.1\r\n{FIELDS}".encode()))
+    with pytest.raises(ProtocolError) as refused:
+        reader.read(bytearray(f"GET /{'a' * LIMITS.line} HTTP/1.1\r\n{FIELDS}".encode()))
+
+    assert refused.value.status == 414
