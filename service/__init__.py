@@ -1,6 +1,5 @@
 """hellopod: a Flask microservice made for Kubernetes that says which pod answered."""
 
-import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,52 +15,6 @@ def create_app(config: "Config | None" = None, endpoints: "Blueprint | None" = N
     """
     # Here and not above: gunicorn's master imports this package before it handles signals, and as
     # PID 1 it would miss a SIGTERM for as long as importing Flask takes.
-    from service import (
-        about,
-        chain,
-        chaos,
-        closing,
-        dependencies,
-        errors,
-        health,
-        identity,
-        metrics,
-        middleware,
-        otel_settings,
-        outages,
-        proxy,
-        upstream,
-    )
-    from service.application import Application
-    from service.config import Config
+    from service.factory import build
 
-    config = config or Config.from_env(os.environ)
-    app = Application(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = config.max_content_length
-    app.extensions["config"] = config
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # people read them as written
-
-    closing.init_app(app)
-    metrics.init_app(app)
-    outages.init_app(app)  # innermost: its answers too get what every response gets
-    middleware.init_app(app)
-    identity.init_app(app)
-    errors.init_app(app)
-    dependencies.init_app(app)
-    upstream.init_app(app)
-    app.register_blueprint(about.bp)
-    if endpoints is None:
-        from service import api  # not above: others need no more than those they bring
-
-        endpoints = api.bp
-    app.register_blueprint(endpoints)
-    app.register_blueprint(chain.bp)
-    health.init_app(app)
-    chaos.init_app(app)
-    if config.otel_exporter_otlp_endpoint:
-        otel_settings.check(os.environ)  # not after: some are read while the SDK is imported
-        from service import tracing  # not above: the packages it needs are an extra
-
-        tracing.init_app(app)
-    proxy.init_app(app)  # outermost: spans too are the client's
-    return app
+    return build(config, endpoints)

@@ -15,21 +15,21 @@ bp = Blueprint("about", __name__)
 
 @bp.get("/api/identity")
 def show_identity() -> ResponseReturnValue:
-    """Say all that is known about the pod and worker that answer, and how they see the client.
+    """Return all that the pod knows about itself, and how it sees the client.
 
-    With ?close the connection ends behind it, and the next request may reach another pod: a page
-    cannot ask for that with a header.
+    With ?close the connection ends after the answer, so the next request may reach another pod. It
+    is for a script in a browser, which cannot send the header Connection.
     """
     asked = current_request()
     seen = {"remote_addr": asked.remote_addr, "scheme": asked.scheme, "host": asked.host}
-    # Werkzeug parses an empty query as thoroughly as any other.
+    # Look first whether there is a query: parsing an empty one costs as much as any other.
     closes = asked.query_string and "close" in asked.args
     return identity.current().as_dict() | seen, {"Connection": "close"} if closes else {}
 
 
 @bp.get("/version")
 def show_version() -> Response:
-    """Say which version of what is running."""
+    """Return the versions of the image, Python, Flask and gunicorn."""
     me = identity.current()
     return jsonify(
         version=me.version,
@@ -44,7 +44,7 @@ def show_version() -> Response:
 def openapi() -> Response:
     """Serve the contract; RFC 9512 registers the media type.
 
-    A cache may keep it but has to ask each time: the next release may have another one.
+    A cache may keep it, but has to ask each time: the next release may have another contract.
     """
     contract = files("service").joinpath("openapi.yaml").read_bytes()
     response = Response(contract, mimetype="application/yaml")

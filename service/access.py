@@ -1,7 +1,8 @@
-"""The record of a request: where nobody else gets to see it, its line alone.
+"""Logs each finished request.
 
-A LogRecord and its way through logger, handler and formatter cost four times as much as the line.
-Both ways give the same line.
+A LogRecord and its way through logger, handler and formatter cost four times as much as the line
+itself. So if nothing but our own handler would see the record, only the line is made. It is the
+same line both ways.
 """
 
 import logging
@@ -19,10 +20,11 @@ from service.streams import Lines
 KIND = logging.Logger
 METHODS: list[Any] = [KIND.info, KIND._log, KIND.makeRecord, KIND.handle, KIND.callHandlers]
 NAMES = frozenset(method.__name__ for method in METHODS)
-# What JSON escapes of ASCII. To delete it and compare costs half of what isprintable() does.
+# The ASCII characters that JSON escapes. To delete them and compare lengths costs half as much as
+# isprintable().
 ESCAPED = bytes(range(32)) + b'"\\'
 if not all(type(it) is FunctionType and it.__globals__ is vars(logging) for it in METHODS):
-    METHODS = []  # replaced already
+    METHODS = []  # a tool has replaced one before this import: always make records
 
 
 def write(
@@ -58,7 +60,7 @@ def write(
 
 
 def text(value: str) -> str:
-    """Decode what PEP 3333 hands over as bytes dressed as latin-1."""
+    """Decode text of the environ: PEP 3333 hands its bytes over as latin-1."""
     return value if value.isascii() else value.encode("latin-1", "replace").decode(errors="replace")
 
 
@@ -109,7 +111,7 @@ def plain_line(
         or not texts.isascii()
         or len(texts.encode().translate(None, ESCAPED)) < len(texts)
         or formatter.conceal(texts) != texts
-        or has_request_context()  # which has ids of its own
+        or has_request_context()  # the ids are those of its request
     ):
         return None
     trace = f'"trace_id": "{trace_id}", "span_id": "{span_id}", ' if trace_id else ""

@@ -1,4 +1,4 @@
-"""What a request may ask for: amounts within bounds; else 422, and what is allowed."""
+"""Amounts that a request asks for. One out of bounds gets 422, and hears what is allowed."""
 
 import re
 from collections.abc import Callable
@@ -65,5 +65,5 @@ def weighted_codes(text: str) -> tuple[list[int], list[int]]:
 
 def refuse(name: str, text: str, allowed: str) -> NoReturn:
     """Answer 422 and say what is allowed."""
-    text = current_app.extensions["config"].conceal(text)  # whole, before it is cut
+    text = current_app.extensions["config"].conceal(text)  # before the cut
     abort(422, f"{name}={ascii(text[:80])} is not allowed: {allowed}")

@@ -15,7 +15,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 @bp.get("/")
 def hello() -> Response:
-    """Say which pod answers, as text; to a browser as a page that goes on asking."""
+    """Say which pod answers: as text, or in a browser as a page that asks again and again."""
     pod = identity.current().pod
     if page.wanted():
         config = current_app.extensions["config"]
@@ -28,10 +28,10 @@ def hello() -> Response:
 
 @bp.endpoint("echo")
 def echo() -> Response:
-    """Say what arrived; credentials are starred, because answers end up in logs and tickets.
+    """Return what arrived. Credentials are starred, because answers end up in logs and tickets.
 
-    Headers are as they were sent, before TRUSTED_PROXIES counts and with those that the app does
-    not get: names with an underscore.
+    Headers are as the client sent them. TRUSTED_PROXIES has changed none yet. Those with an
+    underscore in their names are here too, though the app does not get them.
     """
     body = request.get_data()
     query = request.args.to_dict(flat=False)
@@ -40,7 +40,7 @@ def echo() -> Response:
         path=request.path,
         query={name: ["***"] if is_secret(name) else values for name, values in query.items()},
         headers=[[name, "***" if is_secret(name) else text] for name, text in sent_headers()],
-        # Whole, or half of a secret could stand at the end.
+        # Conceal before the cut: it could leave half of a secret at the end.
         body=current_app.extensions["config"].conceal(body)[:ECHOED_BYTES].decode(errors="replace"),
         body_bytes=len(body),
         body_truncated=len(body) > ECHOED_BYTES,
@@ -60,7 +60,7 @@ def sent_headers() -> list[tuple[str, str]]:
 
 
 def decode(text: str) -> str:
-    """Decode what PEP 3333 hands over as bytes dressed as latin-1; other bytes stay visible."""
+    """Decode text of the environ: its bytes are there as latin-1. Bad bytes stay visible."""
     return text.encode("latin-1").decode(errors="backslashreplace")
 
 

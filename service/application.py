@@ -1,7 +1,7 @@
-"""Flask with less work for each request, by what Flask and Werkzeug offer for overriding.
+"""Flask with less work for each request, by methods that Flask and Werkzeug let one override.
 
-What is set that this does not know of, it leaves to Flask. tests/process/test_foreign_suites.py
-runs Flask's own tests on it.
+Wherever a setting is made that this does not know, it leaves the work to Flask.
+tests/process/test_foreign_suites.py runs Flask's own tests on it.
 """
 
 import sys
@@ -28,7 +28,7 @@ MOST_HOSTS = 64  # to remember; a service has one or two, and clients may invent
 
 
 class Application(Flask):
-    """Flask, with each special way for what all requests of a service have in common."""
+    """Flask, with a shorter way where all requests of a service are alike."""
 
     request_class = Request
     url_map_class = Routes
@@ -39,7 +39,7 @@ class Application(Flask):
         super().__init__(*args, **options)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a plain function or method; whatever else may be asynchronous, Flask finds out."""
+        """Return a plain function or method as it is; leave all else to Flask."""
         plain = func.__func__ if type(func) is MethodType else func
         if (
             type(plain) is FunctionType
@@ -50,7 +50,7 @@ class Application(Flask):
         return super().ensure_sync(func)
 
     def create_url_adapter(self, request: FlaskRequest | None) -> MapAdapter | None:
-        """Bind the map to a request, to its host as it was done for others with the same."""
+        """Bind the map to a request; look at each host only once."""
         if request is None:
             return super().create_url_adapter(None)
         environ, config, routes = request.environ, self.config, self.url_map
@@ -99,11 +99,12 @@ class Application(Flask):
             raise BadHost from None
         return adapter  # type: ignore[return-value]  # None without a request only
 
-    # The next four are Flask's, but reach the request once and not through its proxy. The proxy is
-    # as dear as all the rest of them. tests/service/test_application.py proves them equal.
+    # The next four do what Flask's do, but look the request up only once. A look through Flask's
+    # proxy costs as much as all else that they do. tests/service/test_application.py proves them
+    # equal.
 
     def preprocess_request(self) -> ResponseReturnValue | None:
-        """Call what stands before a view, for app and blueprints; return what one returns."""
+        """Call the hooks before a view, of app and blueprints; return the first answer."""
         asked = current_request()
         names = (None, *reversed(asked.blueprints))
         for name in names:
@@ -117,7 +118,7 @@ class Application(Flask):
         return None
 
     def dispatch_request(self) -> ResponseReturnValue:
-        """Call the view; what has none, and OPTIONS, is for Flask."""
+        """Call the view; leave OPTIONS, and paths without a view, to Flask."""
         asked = current_request()
         if asked.url_rule is None or asked.routing_exception or asked.method == "OPTIONS":
             return super().dispatch_request()
@@ -126,7 +127,7 @@ class Application(Flask):
         return answer
 
     def process_response(self, response: Response) -> Response:
-        """Call what stands behind a view, and save the session; then choose how it is sent."""
+        """Call the hooks after a view, and save the session; then choose how to send it."""
         context = request_ctx._get_current_object()  # type: ignore[attr-defined]
         for after in context._after_request_functions:
             response = self.ensure_sync(after)(response)
@@ -136,7 +137,7 @@ class Application(Flask):
         sessions = self.session_interface
         if not sessions.is_null_session(context._session):
             sessions.save_session(self, context._session, response)
-        if type(response) is Response:  # that of a fork has its own way
+        if type(response) is Response:  # a class of the fork's own decides by itself
             response.__class__ = PlainResponse
         return response
 
@@ -151,7 +152,7 @@ class Application(Flask):
 
 
 def decode(text: Any) -> Any:
-    """Decode what PEP 3333 hands over as bytes dressed as latin-1; None if there is nothing."""
+    """Decode text of the environ: PEP 3333 hands its bytes over as latin-1. None stays None."""
     if text is None or text.isascii():
         return text
     return text.encode("latin-1").decode(errors="replace")

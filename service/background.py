@@ -4,27 +4,37 @@ import logging
 import threading
 from collections.abc import Callable
 
+from service.outage_log import first_line
+
 log = logging.getLogger(__name__)
 
 LAST = 0.5  # seconds that a run may still take when its task is told to end
 
 
 class Outcome:
-    """Whether a task works, for the log: lines when that changes, not one a run."""
+    """Whether a task works. The log gets a line when that changes, not one for each run."""
 
-    def __init__(self, name: str, seconds: float) -> None:
+    def __init__(self, name: str, seconds: float, outage: Callable[[BaseException], bool]) -> None:
         self._name = name
         self._seconds = seconds
+        self._outage = outage
         self._failures = 0  # since it last worked
         self._kind: type[BaseException] | None = None  # of the last failure that was logged
 
     def failed(self, problem: BaseException) -> None:
-        """Log the first failure in a row, and those of another class, with traceback."""
+        """Log the first failure in a row, and those of another class.
+
+        A mistake has its traceback. The cause of an outage is not in this code.
+        """
         self._failures += 1
-        if type(problem) is not self._kind:
-            self._kind = type(problem)
-            message = "%s failed; it runs again in %g s"
-            log.error(message, self._name, self._seconds, exc_info=problem)
+        if type(problem) is self._kind:
+            return
+        self._kind = type(problem)
+        failed = f"{self._name} failed; it runs again in {self._seconds:g} s"
+        if self._outage(problem):
+            log.error("%s: %s: %s", failed, type(problem).__name__, first_line(problem))
+        else:
+            log.error("%s", failed, exc_info=problem)
 
     def worked(self) -> None:
         """Log the end of failures."""
@@ -34,16 +44,22 @@ class Outcome:
 
 
 def every(
-    seconds: float, task: Callable[[], None], name: str = "a background task"
+    seconds: float,
+    task: Callable[[], None],
+    name: str = "a background task",
+    outage: Callable[[BaseException], bool] = lambda _: False,
 ) -> Callable[[], None]:
     """Run a task at once, and again so many seconds after each run, in a thread of its own.
 
-    What it raises is logged under `name`: the first failure, one of another class, and that the
-    task works again. It ends with the process, in the middle of a run if need be. Where that is too
-    late, call what this returns: no run begins after it, and one that goes on has LAST seconds to
-    end. Call this while the app is built. That is after the fork, and threads do not survive one.
+    The log names the task by `name`. It gets the first failure, a failure of another class, and a
+    line when the task works again. A failure for which `outage` returns True is one line without a
+    traceback: pass `app.extensions["outages"].is_known`.
+
+    The task ends with the process, even in the middle of a run. To end it earlier, call what this
+    returns: no run begins after that call, and a run under way has LAST seconds to end. Call this
+    while the app is built: threads do not survive a fork, and the app is built after it.
     """
-    outcome, ended = Outcome(name, seconds), threading.Event()
+    outcome, ended = Outcome(name, seconds, outage), threading.Event()
 
     def run() -> None:
         while not ended.is_set():

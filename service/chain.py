@@ -1,4 +1,4 @@
-"""Who answers along the way: this pod asks its upstreams the same, they ask theirs, and so on."""
+"""The chain: this pod sends the request to its upstreams, they send it to theirs, and so on."""
 
 import re
 import time
@@ -15,7 +15,7 @@ from service.upstream import Upstream, UpstreamFailed, Upstreams, side_by_side
 
 bp = Blueprint("chain", __name__)
 
-DEPTH = 3  # hops behind this one: three instances, and one more would be seen
+DEPTH = 3  # hops after this one; k8s/overlays/chain has two, and a mistaken third would be seen
 MOST_DEPTH = 10
 MOST_HOPS = 8  # fewer than MOST_DEPTH: a loop in the chain ends here, whatever depth is asked for
 LONGEST_VIA = 2048
@@ -30,9 +30,9 @@ class LoopDetected(HTTPException):
 
 @bp.route("/api/chain", methods=["GET", "POST"])
 def chain() -> Response:
-    """Ask each upstream with what came, and say who answered at every hop, as a tree.
+    """Send the request to each upstream. Return a tree that says who answered at every hop.
 
-    A hop that failed is shown; with ?strict it makes this a 502.
+    The tree shows a hop that failed; with ?strict the answer is 502.
     """
     asked = current_request()
     depth = amounts.whole("depth", DEPTH, 0, MOST_DEPTH)
@@ -69,7 +69,7 @@ def ask(depth: int, via: str, body: bytes, upstream: Upstream) -> Hop:
     headers = {"Via": f"{via}, 1.1 {pod}".removeprefix(", ")}
     if body and asked.content_type:
         headers["Content-Type"] = asked.content_type
-    method = "GET" if asked.method == "HEAD" else asked.method  # with strict, the tree decides
+    method = "GET" if asked.method == "HEAD" else asked.method  # ?strict needs the tree
     began = time.monotonic()
     try:
         answer = upstream.request(method, path, headers=headers, body=body or None)

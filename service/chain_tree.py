@@ -1,4 +1,4 @@
-"""The hops of a chain as a tree; what upstreams say of hops behind them may be made up."""
+"""The hops of a chain as a tree. What an upstream says of the hops after it may be made up."""
 
 import re
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ LONGEST = 86400.0  # seconds
 
 
 def failed_hop(upstream: str, failed: UpstreamFailed, seconds: float) -> Hop:
-    """Return the hop of an upstream that failed; its status stands for none if it sent none."""
+    """Return the hop of an upstream that failed; without an answer its status is ours for it."""
     answer = failed.answer
     return {
         "upstream": upstream,
@@ -28,7 +28,7 @@ def failed_hop(upstream: str, failed: UpstreamFailed, seconds: float) -> Hop:
 
 
 def answered_hop(upstream: str, answer: Answer, seconds: float, depth: int) -> Hop:
-    """Return the hop of an upstream that answered, and those behind it, at most `depth` deep."""
+    """Return the hop of an upstream that answered, and those after it, at most `depth` deep."""
     try:
         said = answer.json() if answer.status == 200 else None
     except UpstreamFailed:
@@ -51,7 +51,7 @@ def pod_of(answer: Answer) -> str | None:
 
 
 def read(said: Any, depth: int) -> Hop | None:
-    """Return a hop as another instance tells it, or None if that is none."""
+    """Return the hop that another instance describes; None if it describes none."""
     if not isinstance(said, dict) or not isinstance(said.get("upstreams"), list):
         return None
     hops = said["upstreams"][:MOST_UPSTREAMS] if depth > 0 else []
@@ -79,7 +79,7 @@ def whole(said: Any) -> int | None:
 
 def number(said: Any, low: float, high: float) -> float | None:
     """Return a number within bounds, if it is one."""
-    if type(said) not in (int, float) or not low <= said <= high:  # as nan is
+    if type(said) not in (int, float) or not low <= said <= high:  # so is nan
         return None
     return float(said)
 

@@ -3,13 +3,13 @@
 import threading
 from collections.abc import Callable
 
-# Threads of one check at once: one that hangs, and one that tries whether the next would. The
-# first may wait for ever, as for a host that died with the question; the next has a new connection.
+# Threads of one check at once. If one hangs, a second tries again with a new connection: the first
+# may wait for ever, as for a host that died before it answered.
 MOST = 2
 
 
 class Unanswered(Exception):
-    """A check that has not come back in time."""
+    """Raised for a check that did not return in time."""
 
 
 class Check:
@@ -26,8 +26,8 @@ class Check:
     def run(self) -> None:
         """Return when the check does; raises what it raises.
 
-        Raises Unanswered when it takes longer than `timeout` seconds. That run is left to itself:
-        whatever comes of it later counts no more. Where two have been left so, no other begins.
+        Raises Unanswered when it takes longer than `timeout` seconds. That run is left to itself,
+        and its late result does not count. While two runs hang, no third begins.
         """
         self._runs = [each for each in self._runs if each.is_alive()]
         if len(self._runs) < MOST:

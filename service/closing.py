@@ -14,17 +14,17 @@ LONGEST = 2  # seconds for all of them, as GRACEFUL_TIMEOUT is for the requests 
 
 
 class Closing:
-    """Pools, clients and queues that have something to say before they go; one of these an app."""
+    """Functions that close pools, clients and queues at the worker's end; one of these an app."""
 
     def __init__(self) -> None:
         self._closes: list[Callable[[], object]] = []
 
     def add(self, close: Callable[[], object]) -> None:
-        """Call `close` once at the worker's end, in a thread; the last that was added is first."""
+        """Call `close` once at the worker's end, in a thread; the last one added comes first."""
         self._closes.append(close)
 
     def close(self, seconds: float = LONGEST) -> None:
-        """Call all of them. What raises is logged, and so is what takes longer than `seconds`.
+        """Call all of them. Log those that raise, and those that take longer than `seconds`.
 
         A test calls this for the app that it made.
         """

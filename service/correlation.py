@@ -28,7 +28,7 @@ def outgoing_headers() -> dict[str, str]:
     """Return the headers for a call to another service on behalf of this request.
 
     Without a span of ours the caller's trace context goes on unchanged. The W3C calls that
-    forwarding. A new parent id that nobody has recorded would tear the trace apart.
+    forwarding. A new parent id would break the trace, because nobody has recorded such a span.
     """
     environ = request.environ
     headers = dict(environ["hellopod.trace_headers"]) if environ.get("hellopod.trace") else {}

@@ -1,7 +1,7 @@
 """Checks of what the service depends on. Readiness may ask for them, liveness never does.
 
-A probe only looks up what a thread found out last: it is answered at once, whatever the dependency
-does, and each pod asks it every few seconds, however often it is probed.
+A thread runs each check every few seconds. A probe only reads the last result. So it is answered at
+once, whatever the dependency does, and many probes do not ask the dependency more often.
 """
 
 import logging
@@ -21,10 +21,10 @@ TIMEOUT = 5.0  # seconds of a check: as REQUEST_TIMEOUT by default, the budget o
 
 
 class Dependencies:
-    """Which of them work; one of these an app.
+    """Which dependencies work; one of these an app.
 
-    `works` is called with the name of one after each check that passed. It returns True where it
-    logs that by itself. `at_end` is given what ends a check.
+    `works` is called with a dependency's name after each check that passes. It returns True if it
+    logs that by itself. `at_end` gets a function that ends a check, for the worker's end.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Dependencies:
         )
 
     def missing(self) -> list[str]:
-        """Return the names of those that do not work as far as is known, and readiness needs."""
+        """Return the names of those that readiness needs and whose last check did not pass."""
         return [name for name, up in list(self._up.items()) if not up and name not in self._watched]
 
     def is_up(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""How a pod goes: the master's answer to signals, and the fork that does not lose any."""
+"""How a pod stops: what the master does on a signal, and how no fork loses one."""
 
 import os
 import signal
@@ -44,9 +44,9 @@ def ignore(_sig: int, _frame: Any) -> None:
 
 
 def has_terminal() -> bool:
-    """Whether the process has a controlling terminal. That sends SIGHUP when it closes.
+    """Whether the process has a controlling terminal: it gets SIGHUP when that closes.
 
-    Not if the process was told to outlive the terminal, as by nohup.
+    False if the process is to outlive its terminal, as with nohup.
     """
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         return False
@@ -60,8 +60,8 @@ def has_terminal() -> bool:
 def protect_forks() -> None:
     """Keep stop signals from being lost in a new worker.
 
-    Until it has handlers of its own it has the master's. These put a signal into a queue that
-    nobody reads there, and the worker would live until graceful_timeout.
+    A worker has the master's handlers until it sets its own. Those put a signal into a queue, but
+    in the worker nobody reads it. The worker would live on until graceful_timeout.
     """
     master = os.getpid()
     stop_signals = set(STOP_SIGNALS)
@@ -98,7 +98,7 @@ class Drain:
             signal.signal(signal.SIGHUP, self.on_hangup)
 
     def on_term(self, _sig: int, _frame: Any) -> None:
-        """Drain, or go if there is nothing to drain or nobody to wait for."""
+        """Drain; or stop at once: with no worker ready, without seconds, or at a second signal."""
         if self.state.stage == Stage.SERVING and self.state.booted and self.seconds:
             self.state.stage = Stage.DRAINING
             signal.setitimer(signal.ITIMER_REAL, self.seconds)
@@ -106,17 +106,17 @@ class Drain:
             self.go(Stage.STOPPING if self.state.stage == Stage.SERVING else Stage.LEAVING)
 
     def on_interrupt(self, sig: int, _frame: Any) -> None:
-        """Go; for the second one gunicorn has a quick shutdown."""
+        """Stop; at the second one gunicorn shuts down quickly."""
         if self.state.stage == Stage.LEAVING:
             self.arbiter.SIG_QUEUE.put_nowait(sig)
         self.go(Stage.LEAVING)
 
     def on_hangup(self, _sig: int, _frame: Any) -> None:
-        """Go; nobody can send a second one, so this is no quick shutdown."""
+        """Stop. There is no quick shutdown: a closed terminal sends no second signal."""
         self.go(Stage.LEAVING)
 
     def on_alarm(self, _sig: int, _frame: Any) -> None:
-        """The drain is over, unless somebody else has sent the signal."""
+        """Stop, as the drain is over; ignore the signal if it is not from our own timer."""
         if self.state.stage == Stage.DRAINING and not signal.getitimer(signal.ITIMER_REAL)[0]:
             self.go(Stage.STOPPING)
 

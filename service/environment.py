@@ -1,4 +1,4 @@
-"""What the environment says to others than hellopod, and would break a promise.
+"""Variables that other programs read, and that would break a promise of hellopod.
 
 service/gunicorn_options.py has the same for gunicorn's own settings.
 """
@@ -20,7 +20,7 @@ REFUSED = {
     "prometheus_multiproc_dir": IN_MEMORY,
     "PYTHONINSPECT": "Python would wait for input where it should end",
     "FLASK_DEBUG": "errors would pass the app's handlers by; LOG_LEVEL=debug is for the log",
-    # With these a gunicorn tells its successor about sockets, and systemd a service.
+    # By these a gunicorn hands its sockets to its successor, and systemd to a service.
     "GUNICORN_PID": BY_PORT,
     "GUNICORN_FD": BY_PORT,
     "LISTEN_FDS": BY_PORT,

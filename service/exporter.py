@@ -44,9 +44,9 @@ class Recorder:
 
 
 class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
-    """The exporter; what its default metrics have counted before, it counts without asking again.
+    """The exporter, but it looks up the series of a route, method and status only once.
 
-    It labels with request.method, and any token is a method to a client (RFC 9110 section 9.1).
+    It labels with request.method. A client may send any token as one (RFC 9110 section 9.1).
     """
 
     registry: Any
@@ -81,7 +81,7 @@ class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
 
 
 class Counting:
-    """The hooks of the exporter, behind a memory of the series that they have counted in."""
+    """The exporter's hooks, with a memory of the series that they have used."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class Counting:
     def teardown(self, error: BaseException | None = None) -> None:
         """Count an exception that ended a request without a response.
 
-        One of a dependency has been counted and answered: service/outages.py.
+        A dependency's exception has been counted and answered already: service/outages.py.
         """
         if error is None:
             return
@@ -147,6 +147,6 @@ class Counting:
 
 
 def bound_method(asked: FlaskRequest) -> None:
-    """Call a method that nobody registered OTHER. Only metrics look at it from here on."""
+    """Name any unusual method OTHER. Only metrics look at it from here on."""
     if asked.method not in VERBS:
         asked.method = "OTHER"

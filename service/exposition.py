@@ -10,9 +10,9 @@ OPENMETRICS = "application/openmetrics-text"
 
 
 def render(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
-    """Return all metrics, and the media type: OpenMetrics if preferred. It alone has exemplars.
+    """Return all metrics, and the media type. OpenMetrics, if preferred, has exemplars too.
 
-    prometheus_client's own choice ignores the q values, and fails for a version that is no number.
+    prometheus_client's own choice ignores q values, and fails for a version that is no number.
     """
     likes = {"text": 0.0, "openmetrics": 0.0}
     for media_range, quality in parse_accept_header(accept, MIMEAccept):
@@ -22,7 +22,7 @@ def render(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
         elif kind == OPENMETRICS and options.get("version", "1.0.0") in ("0.0.1", "1.0.0"):
             likes["openmetrics"] = max(likes["openmetrics"], quality)
     if likes["openmetrics"] and likes["openmetrics"] >= likes["text"]:
-        # No name here has anything to escape; looking for it would cost half as much again.
+        # Our names need no escaping. To look for what does would take half as long again.
         text = openmetrics.generate_latest(registry, openmetrics.ALLOWUTF8)  # type: ignore[no-untyped-call]
         return text, openmetrics.CONTENT_TYPE_LATEST
     return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4

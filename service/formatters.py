@@ -27,12 +27,12 @@ class JsonLines(BaseJsonFormatter):
         super().__init__()
         self.pod = pod
         self.conceal = conceal
-        # Once, not for each record. With the fields named below instead of by the library's
-        # options, 2 % of a small request's instructions less.
+        # Made once, not for each record. Our own named() below replaces the library's options for
+        # fields: that saves 2 % of a small request's instructions.
         self.encode = JsonEncoder(ensure_ascii=False, allow_nan=False).encode
 
     def format(self, record: LogRecord) -> str:
-        """Return the record as a line, or another one that says what was wrong with it."""
+        """Return the record as a line; if that fails, a line that says what was wrong with it."""
         try:
             return super().format(record)
         except Exception:
@@ -71,7 +71,7 @@ class JsonLines(BaseJsonFormatter):
         return log_data
 
     def bounded(self, value: str, from_end: bool = False) -> str:
-        """Conceal before half of it is cut off; of a traceback, the cause stands at the end."""
+        """Conceal, then cut. Of a traceback the end stays: there is the cause."""
         value = self.conceal(value)
         if from_end:
             return value[-LONGEST_TRACEBACK:]
@@ -95,7 +95,7 @@ class JsonLines(BaseJsonFormatter):
 
 
 class TextLines(Formatter):
-    """One readable line a record. The settings stand behind the message; JSON has a field for them.
+    """One readable line a record. The settings follow the message; in JSON they are a field.
 
     `conceal` stars what must not be logged, wherever it stands.
     """
@@ -128,12 +128,12 @@ def ids(environ: dict[str, Any]) -> dict[str, Any]:
 
 
 def timestamp(created: float) -> str:
-    """Return the same as datetime.isoformat() in UTC, for a third of the instructions."""
+    """Return what datetime.isoformat() does for UTC, with a third of the instructions."""
     second = int(created)
     microseconds = round((created - second) * 1_000_000)
-    if not 0 < microseconds < 1_000_000:  # none are not shown, and a million are a second
+    if not 0 < microseconds < 1_000_000:  # isoformat() shows no zeros; a million is a second
         return datetime.fromtimestamp(created, UTC).isoformat()
-    # The million is cut off again: that is cheaper than to fill up with zeros.
+    # To add a million and cut its 1 off is cheaper than to pad with zeros.
     return f"{_up_to_seconds(second)}.{str(1_000_000 + microseconds)[1:]}+00:00"
 
 

@@ -1,5 +1,6 @@
 """gunicorn's settings; `python -m service` starts it with them."""
 
+import contextlib
 import gc
 import logging
 import os
@@ -7,6 +8,7 @@ import socket
 import sys
 import warnings
 from dataclasses import fields
+from importlib import import_module
 from typing import Any
 
 from service import drain, streams
@@ -14,9 +16,9 @@ from service import drain, streams
 on_terminal = drain.has_terminal()
 drain.exit_on_stop_signals()  # from here on until gunicorn has handlers of its own
 
-streams.install()  # before anything can have something to say
-# The thread that writes the log ends before a fork, but not while it is stuck. The worker needs
-# nothing that such a thread can hold.
+streams.install()  # before anything is printed or logged
+# Python warns of a fork beside a thread. The thread that writes the log ends before a fork, unless
+# it is stuck. That does no harm: the worker needs no lock that this thread can hold.
 warnings.filterwarnings("ignore", ".* use of fork", DeprecationWarning, r"gunicorn\.arbiter")
 
 from service import environment, otel_settings  # noqa: E402
@@ -56,7 +58,7 @@ class Worker(PodWorker):
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Refuse what a configuration that builds on this one has set and must not."""
+        """Refuse a setting that a configuration on top of this one has and must not have."""
         try:
             gunicorn_options.check_configuration(globals(), cfg)
         except SettingError as error:
@@ -64,7 +66,7 @@ class Worker(PodWorker):
         super().check_config(cfg, log)
 
     def load_wsgi(self) -> None:
-        """Load the app; a setting that it refuses ends the pod with one sentence."""
+        """Load the app; if it refuses a setting, the pod ends with one sentence."""
         try:
             super().load_wsgi()
         except SettingError as error:
@@ -80,14 +82,14 @@ class Worker(PodWorker):
 
     @staticmethod
     def not_ready(app: Any) -> dict[str, Any] | None:
-        """Return why an app is not for new clients, if so."""
+        """Return why an app takes no new clients; None if it does."""
         return not_ready(POD, getattr(app, "extensions", {}).get("dependencies"))
 
 
 wsgi_app = "service:create_app()"
 bind = f"[::]:{settings.port}"  # for gunicorn to show; on_starting opens it
 
-# These say that we speak TLS, in the log and to the app; the worker reads the files itself.
+# By these gunicorn tells the log and the app that we speak TLS. The worker reads the files itself.
 certfile = settings.tls_cert_file or None
 keyfile = settings.tls_key_file or None
 
@@ -95,8 +97,8 @@ keyfile = settings.tls_key_file or None
 # unevenly (gunicorn#3433), and each would have metrics of its own.
 workers = 1
 worker_class = Worker
-# One for each slot, and as many again as requests can be taken on at once, for those that wait for
-# their own client.
+# One for each slot, and as many again as requests can be taken on at once: a request that waits for
+# its own client keeps its thread and gives its slot to another.
 threads = 2 * settings.concurrency + settings.queue_length
 # Idle ones mostly: a thousand clients that keep theirs open, beside those being served.
 worker_connections = 1000 + threads
@@ -104,24 +106,24 @@ worker_connections = 1000 + threads
 # event loop takes and refuses thousands a second; a shorter queue overflows before it gets there,
 # and each client that is dropped waits a second for its next try.
 backlog = 1024
-# Beyond that of the requests, for the last spans and what the app closes;
+# After the time for requests there are seconds for the last spans, and for what the app closes.
 # terminationGracePeriodSeconds has room for both.
 flush_seconds = 2 if settings.otel_exporter_otlp_endpoint else 0
 graceful_timeout = settings.graceful_timeout + flush_seconds + closing.LONGEST
 keepalive = settings.keepalive
-# The worker's heartbeat: one that is stopped is replaced after this, within a minute.
+# A worker without a heartbeat for so long is replaced, within a minute in all.
 timeout = 30
 
-# The heartbeat touches a file; on a disk, or where the root is read-only, that stalls or fails.
+# The heartbeat touches a file. On a slow disk that takes long, and on a read-only root it fails.
 try:
     worker_tmp_dir = folder("/dev/shm", None)  # noqa: S108
 except OSError as problem:
     drain.refuse_start(f"TMPDIR={os.environ.get('TMPDIR', '')!a} is not allowed: {problem}")
-# It would write a socket into HOME at the start. That fails on a read-only root.
+# gunicorn would make a control socket in HOME at the start. That fails on a read-only root.
 control_socket_disable = True
 
-# Of a peer on loopback, as a sidecar or kubectl port-forward is, gunicorn believes the path and the
-# scheme. Who is believed here, TRUSTED_PROXIES says, and service/proxy.py sees to it.
+# gunicorn believes path and scheme of a peer on loopback, as a sidecar or kubectl port-forward is.
+# Here TRUSTED_PROXIES names the peers to believe, and service/proxy.py does it.
 forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
@@ -132,29 +134,34 @@ accesslog = "-"
 
 
 def listening(name: str, port: int, backlog: int) -> socket.socket:
-    """Return a listening socket, or end the start with what is wrong with its port."""
+    """Return a listening socket; if there is none, end the start and say why."""
     try:
         return listeners.listen(port, backlog)
     except OSError as problem:
-        drain.refuse_start(f"{name}={port} is not allowed: {os.strerror(problem.errno or 0)}")
+        why = os.strerror(problem.errno or 0)
+        drain.refuse_start(f"{name}={port} is not allowed: {why}; set {name} to another port")
 
 
 def on_starting(server: Any) -> None:
-    """Log all settings once, before anything can go wrong because of one."""
+    """Log all settings once, before one of them can do harm; listen, and import the service."""
     Worker.check_config(server.cfg, server.log)  # gunicorn asks the class that was chosen instead
     logging.captureWarnings(True)
     server.log.info("settings", extra={"settings": settings.public()})
-    # Here, once: it survives the worker, and no probe is refused while that is replaced.
+    # The master opens it, once. So no probe is refused while a worker is replaced.
     Worker.management_socket = listening("MANAGEMENT_PORT", settings.management_port, 64)
     server.log.info(
         "Management port listening at: %s", listeners.location(Worker.management_socket, "http")
     )
-    # gunicorn's own would take IPv4 or IPv6 as the machine's settings are.
+    # With gunicorn's own the machine's settings would choose between IPv4 and IPv6.
     listener = listening("PORT", settings.port, backlog)
     server.LISTENERS = [listeners.for_gunicorn(listener, server.cfg, server.log)]
-    # The others gunicorn would act on, until when_ready.
+    # gunicorn would act on the ignored ones until when_ready.
     server.SIGNALS = [number for number in server.SIGNALS if number not in drain.IGNORED]
     drain.protect_forks()
+    # The worker shares what is imported before the fork. Its own import would write to modules that
+    # it shares, and so copy them: 1 MiB more. Here SIGTERM still ends the process at once.
+    with contextlib.suppress(Exception):  # it fails in the worker again, which says so
+        import_module("service.factory")
 
 
 def when_ready(server: Any) -> None:
@@ -163,7 +170,7 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Give the app the state of the whole pod in place of its own, if it is one of Flask's."""
+    """Give the app, if it is one of Flask's, the state of the whole pod in place of its own."""
     extensions = getattr(worker.wsgi, "extensions", {})
     extensions["pod_state"] = POD
     if "upstreams" in extensions:
@@ -171,10 +178,11 @@ def post_worker_init(worker: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Count workers, and say so when one replaces another."""
+    """Make memory ready to be shared, count workers, and say so when one replaces another."""
     worker.tmp = Heartbeat(worker.tmp)
-    # Collecting writes to what it looks at, so that by and by the worker would copy what it shares
-    # with the master: with this, 42 MiB after 50,000 requests, without it 49. See gc.freeze.
+    # Garbage collection writes to the objects that it looks at. The worker would copy more and more
+    # of the memory that it shares with the master: 49 MiB after 50,000 requests, and 42 with this.
+    # See gc.freeze.
     gc.collect()
     gc.freeze()
     POD.count_spawn()
@@ -183,9 +191,10 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def child_exit(server: Any, _worker: Any) -> None:
-    """End the container as the worker that has gone asked for: its own code is not that of PID 1.
+    """End the container, if the worker that ended asked for it, with the code that it asked for.
 
-    gunicorn lets SystemExit through. There is nothing left to stop, as there is one worker.
+    The container's exit code is the master's, not the worker's. gunicorn lets SystemExit through.
+    Nothing is left to stop: there is one worker.
     """
     if (code := POD.exit_code) is not None:
         server.log.warning("exiting with code %d, as asked for", code)
@@ -193,9 +202,9 @@ def child_exit(server: Any, _worker: Any) -> None:
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
-    """Close what the app has opened, in the worker. The master gets here too, but has no app.
+    """Close what the app has opened, in the worker. The master calls this too, but has no app.
 
-    Not at the interpreter's exit: that waits for the threads of requests that hang.
+    The interpreter's exit would be too late: it waits for the threads of requests that hang.
     """
     app = getattr(worker, "wsgi", None)
     if flush_seconds and app:
@@ -207,7 +216,7 @@ def worker_exit(_server: Any, worker: Any) -> None:
         closes.close()
 
 
-try:  # now that all of ours is known
+try:  # at the end of this file: all our settings are known
     gunicorn_options.check_arguments(
         globals(), sys.argv[1:], os.environ.get("GUNICORN_CMD_ARGS", "")
     )

@@ -77,7 +77,7 @@ VARIABLE = "GUNICORN_CMD_ARGS"
 
 
 def configured(ours: Mapping[str, Any]) -> Config:
-    """Return gunicorn's settings as they are with ours, and nobody else's."""
+    """Return gunicorn's settings with ours, and without those of anybody else."""
     config = Config()
     for name, value in ours.items():
         if name in config.settings:
@@ -86,9 +86,9 @@ def configured(ours: Mapping[str, Any]) -> Config:
 
 
 def check_arguments(ours: Mapping[str, Any], arguments: list[str], variable: str) -> None:
-    """Raise SettingError for what may not be set of GUNICORN_CMD_ARGS and the command line.
+    """Raise SettingError for a setting in GUNICORN_CMD_ARGS or the command that may not be there.
 
-    Early: gunicorn acts on some of them before it asks anybody.
+    This comes early: gunicorn acts on some of them before it calls any hook.
     """
     by_variable, by_command = parsed_variable(variable), parsed(arguments)
     if by_variable.config and by_command.config not in (None, by_variable.config):
@@ -105,7 +105,7 @@ def check_arguments(ours: Mapping[str, Any], arguments: list[str], variable: str
 
 @cache
 def parser() -> ArgumentParser:
-    """Return gunicorn's own."""
+    """Return gunicorn's own parser of options."""
     made: ArgumentParser = Config("%(prog)s [OPTIONS] [APP_MODULE]", "python -m service").parser()
     return made
 

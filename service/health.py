@@ -1,6 +1,6 @@
 """Liveness and readiness. Liveness looks at no dependency: a restart does not cure its outage.
 
-Under gunicorn the runtime answers both before Flask does; this is what they say elsewhere.
+Under gunicorn the runtime answers both before Flask does. These views answer under other servers.
 """
 
 from flask import Blueprint, Flask, Response, abort, current_app, jsonify
@@ -14,7 +14,7 @@ PATHS = ("/healthz", "/readyz")
 
 
 def init_app(app: Flask) -> None:
-    """Add the probes, and a state; the runtime puts the one of the whole pod in its place."""
+    """Add the probes and a state. service/gunicorn_conf.py puts the pod's state in its place."""
     app.extensions["pod_state"] = PodState()
     app.register_blueprint(bp)
 

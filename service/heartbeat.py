@@ -8,9 +8,9 @@ UNWATCHED = 5.0  # seconds; the master looks at its worker once a second
 
 
 def folder(*wanted: str | None) -> str | None:
-    """Return the first folder that takes a file; None is where Python puts temporary files.
+    """Return the first folder in which a file can be made; None is Python's folder for such files.
 
-    Raises OSError if none does. Only a file tells: a folder may be there and full, or read-only.
+    Raises OSError if there is none. It makes a file to find out: a folder may be full or read-only.
     """
     problem: OSError = FileNotFoundError("there is no folder for temporary files")
     for each in wanted:
@@ -25,8 +25,8 @@ def folder(*wanted: str | None) -> str | None:
 class Heartbeat:
     """gunicorn's file with the time of the worker's last beat.
 
-    A master that has not looked for a while was stopped itself, as by SIGSTOP to its whole group or
-    by a machine that sleeps: then the worker gets as long as ever from that moment on.
+    If the master did not look for a while, it was stopped itself: by SIGSTOP to its group, or by a
+    machine that slept. The worker was stopped too, so its time begins anew when the master goes on.
     """
 
     def __init__(self, file: Any) -> None:

@@ -13,7 +13,7 @@ from service.state import Stage
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What is known of this pod; None where nobody told us."""
+    """What is known of this pod; None for what the environment does not say."""
 
     pod: str
     namespace: str | None
@@ -53,7 +53,7 @@ def current() -> Identity:
 
 
 def serving() -> Flask:
-    """Return the app that serves this request itself; each look through the proxy is dear."""
+    """Return the app itself, not Flask's proxy: each look through that is slow."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     return app
 

@@ -30,7 +30,7 @@ def url_rule(request: Request) -> str:
 
 def init_app(app: Flask) -> None:
     """Count requests and serve /metrics. Probes and scrapes are not traffic."""
-    # That would be one more sample for each series. Prometheus ignores it in this format.
+    # A time of creation would be one more sample for each series. Prometheus ignores it in text.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     config = app.extensions["config"]
     registry = app.extensions["metrics_registry"] = CollectorRegistry()
@@ -54,12 +54,12 @@ def init_app(app: Flask) -> None:
     )
     if config.metrics_on_http:
         app.add_url_rule(PATH, view_func=serve)
-    # Otherwise //path is one more answer, 308, for every method.
+    # Otherwise Flask answers //path with a redirect, 308, and metrics have one more status.
     app.url_map.merge_slashes = False
 
 
 class DroppedLines:
-    """A collector that reads how many lines nobody took in time, of master and worker."""
+    """A collector for the number of lines that were lost, of master and worker."""
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Read it."""

@@ -1,4 +1,4 @@
-"""The dependencies of which a failure is answered with 503, and counted."""
+"""Answers failures of dependencies with 503, and counts them."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from service.outage_log import Outage
 from service.request import current_request
 from service.uncaught import Uncaught
 
-DEEPEST = 10  # causes of causes that are looked at; they may go round in a circle
+DEEPEST = 10  # causes of causes to look at; they may go round in a circle
 
 
 class Dependency(NamedTuple):
@@ -75,7 +75,7 @@ class Outages:
             raise ValueError(f"{name!r} cannot have {exception.__name__}: it has a handler already")
 
     def _register_handler(self, kind: Any, handler: Callable[..., Any]) -> None:
-        """Register a handler of the app; one for the same class would win without a word."""
+        """Register a handler of the app; refuse one for a class of ours: it would replace ours."""
         if dependency := self._dependencies.get(kind):
             name = dependency.outage.name
             raise ValueError(f"{kind.__name__} has a handler already: that of {name!r}")
@@ -90,9 +90,9 @@ class Outages:
         return self._found(error) is not None
 
     def answer(self, error: BaseException, environ: dict[str, Any]) -> Response | None:
-        """Return the answer to an exception; None for one that is none of a dependency.
+        """Return the answer to a failure; None for an exception that is no failure.
 
-        Log and metric count it, once a request.
+        Log and metric count each dependency once a request.
         """
         found = self._found(error)
         if found is None:
@@ -116,7 +116,7 @@ class Outages:
         mistake, and does not count. A group counts if all its exceptions do.
         """
         if not deepest or error is None or isinstance(error, ProtocolError):
-            return None  # what a client sent is nobody's outage, though it is an OSError
+            return None  # a client's bad request is no outage, though it is an OSError
         for kind in type(error).__mro__:
             if dependency := self._dependencies.get(kind):
                 return dependency, error

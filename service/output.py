@@ -15,15 +15,15 @@ from queue import Empty, SimpleQueue
 
 from service.sink import PATIENCE, Sink
 
-# What a reader that pauses for ten seconds misses at 800 requests a second. Full, it takes 5 MB.
+# The most that waits for a reader: ten seconds at 800 requests a second. It takes 5 MB of memory.
 MOST_BYTES, MOST_LINES = 4 << 20, 8192
-COMPANY = 0.05  # seconds that lines wait for others; the thread may get its turn as late again
+COMPANY = 0.05  # seconds that a line waits for others; the thread may begin as much later again
 LOOK = 0.1  # seconds between two looks at a reader that is stuck
 LONGEST_FLUSH = 1.0  # seconds
 
 
 class Output:
-    """Lines on their way to a file descriptor; None drops them all."""
+    """Lines on their way to a file descriptor. Without one (None) all are dropped."""
 
     def __init__(self, fd: int | None, encoding: str = "utf-8") -> None:
         self.fd = fd
@@ -34,7 +34,7 @@ class Output:
         self.begin(forked=False)
 
     def begin(self, forked: bool = True) -> None:
-        """Begin with nothing: what is left behind a fork, the parent writes."""
+        """Begin without lines: those from before a fork are the parent's to write."""
         self._place = int(forked)
         self._lock = threading.RLock()  # a signal handler that logs may interrupt its holder
         self._lines: deque[bytes] = deque()
@@ -61,7 +61,7 @@ class Output:
                 self._drop(lines)
                 return
             self._lines.append(lines)
-            self._size += length  # nothing is called in the midst, so no signal handler either
+            self._size += length  # no call since the line above: no signal handler runs between
             if self._idle:
                 self._ring()
 
@@ -75,7 +75,7 @@ class Output:
         with self._lock:
             if self._size:
                 self._ring()
-                self._bell.put(None)  # and wait for no company
+                self._bell.put(None)  # so that the thread does not wait for more lines
         while self._size and not self._sink.is_stuck and time.monotonic() < end:
             time.sleep(0.005)
 

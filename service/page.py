@@ -9,20 +9,19 @@ from service.request import current_request
 
 
 def wanted() -> bool:
-    """Whether the client prefers HTML to text. What accepts everything, such as curl, does not."""
+    """Whether the client prefers HTML to text. A client that accepts all, as curl, does not."""
     asked = current_request()
     if asked.environ.get("HTTP_ACCEPT") in (None, "*/*"):
-        return False  # Werkzeug takes 5 % of a small request's instructions to find that out
+        return False  # to ask Werkzeug would take 5 % of a small request's instructions
     preferred: str | None = asked.accept_mimetypes.best_match(["text/plain", "text/html"])
     return preferred == "text/html"
 
 
 def render(identity: Identity, has_upstreams: bool) -> Response:
-    """Return the page. It shows one identity by itself, and all others with its script.
+    """Return the page. It shows this pod at once; its script finds the others.
 
-    Where there are upstreams it shows the chain, too.
-
-    Script and style are part of it: in a rollout the next request may reach another version.
+    If there are upstreams, it shows the chain too. Script and style are inside the page: in a
+    rollout the next request may reach another version.
     """
     nonce = secrets.token_urlsafe(16)  # for one response; service/middleware.py forbids caching
     response = Response(
@@ -34,9 +33,10 @@ def render(identity: Identity, has_upstreams: bool) -> Response:
 
 
 def policy(nonce: str) -> str:
-    """Return a content security policy: what this response brings, and asking where it came from.
+    """Return a content security policy for the page.
 
-    https://www.w3.org/TR/CSP3/; the image is the empty icon: without it a browser asks for one.
+    It allows the page's own script and style, and requests to this service. The image is the empty
+    icon: without it a browser asks for one. https://www.w3.org/TR/CSP3/
     """
     return "; ".join(
         (

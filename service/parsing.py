@@ -21,7 +21,7 @@ MOST_UPSTREAMS = 16  # each has a pool and twenty series of metrics
 
 
 class Invalid(Exception):
-    """What a parser raises; the text says what is allowed."""
+    """Raised by a parser; its text says what is allowed."""
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
@@ -95,7 +95,7 @@ def _network(cidr: str) -> IPv4Network | IPv6Network:
     # ip_network() also takes netmasks and zones.
     network = ip_network(cidr) if re.fullmatch("[0-9A-Fa-f:.]+(/[0-9]{1,3})?", cidr) else None
     if network is None or getattr(network.network_address, "ipv4_mapped", None):
-        raise ValueError  # what is IPv4 is compared as such, and would be in no mapped network
+        raise ValueError  # a client's IPv4 address is compared as IPv4, never as a mapped one
     return network
 
 
@@ -171,7 +171,7 @@ def _lower_host(url: str) -> str:
 
 
 def _without_default_port(url: str) -> str:
-    """Return what tells two upstreams apart."""
+    """Return host, port and path: two upstreams differ in these."""
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.hostname}:{port}{parts.path}"
@@ -191,8 +191,8 @@ def numeric(host: str) -> IPv4Address | IPv6Address | None:
 
 def token(value: str) -> str:
     """Allow what a request can send as a Bearer token."""
-    # RFC 6750: what may follow "Bearer ". A Secret made of a file that ends in a newline, and so
-    # fits no request, is found out here.
+    # RFC 6750: what may follow "Bearer ". This refuses a Secret made of a file with a newline at
+    # its end: no request could carry it.
     if re.fullmatch(r"[A-Za-z0-9._~+/-]{16,200}=*", value):
         return value
     raise Invalid("16 to 200 letters, digits and -._~+/")

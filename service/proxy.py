@@ -27,7 +27,7 @@ NODE = re.compile(
 
 
 def init_app(app: Flask) -> None:
-    """Look through the proxies; without any, the peer is the client, whatever it says."""
+    """Believe the proxies; without any, the peer is the client, whatever it says."""
     if cidrs := app.extensions["config"].trusted_proxies:
         app.wsgi_app = BehindProxies(app.wsgi_app, cidrs)  # type: ignore[assignment]
 
@@ -47,7 +47,7 @@ class BehindProxies:
         return self.app(environ, respond)
 
     def trusts(self, address: IPv4Address | IPv6Address) -> bool:
-        """Whether it is that of a proxy."""
+        """Whether an address is that of a proxy."""
         return any(address in network for network in self.networks)
 
     def believe(self, environ: dict[str, Any], peer: IPv4Address | IPv6Address) -> None:
@@ -69,9 +69,9 @@ class BehindProxies:
     def client(
         self, forwarded_for: str, peer: IPv4Address | IPv6Address
     ) -> IPv4Address | IPv6Address:
-        """Go back from proxy to proxy, each of which has added whom it got the request from.
+        """Go back from proxy to proxy. Each has added the address that it got the request from.
 
-        Ends at the first that is none of ours: what stands before it, a client may have invented.
+        End at the first address that is no proxy of ours: the client may have made up the others.
         """
         for node in reversed(forwarded_for.rsplit(",", LONGEST_CHAIN)[-LONGEST_CHAIN:]):
             found = parse(node)
@@ -84,7 +84,7 @@ class BehindProxies:
 
 
 def parse(node: str) -> IPv4Address | IPv6Address | None:
-    """Return an address without its port, or None; IPv4 is IPv4, in whatever clothes."""
+    """Return an address without its port, or None. An IPv4 address inside IPv6 becomes IPv4."""
     match = NODE.fullmatch(node.strip(" \t"))
     try:
         address = ip_address(match[match.lastindex or 0]) if match else None

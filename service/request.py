@@ -21,7 +21,7 @@ DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE")
 
 
 class OrAbsent:
-    """A property of Flask's request; where it raises, what it is without the header."""
+    """A property of Flask's request. If that raises, the value is that without the header."""
 
     def __init__(self, name: str) -> None:
         self.property: Any = getattr(FlaskRequest, name)
@@ -113,7 +113,7 @@ class Request(FlaskRequest):
 
 
 def current_request() -> Request:
-    """Return the request of this thread itself: the proxy takes ten times as long for each look."""
+    """Return the request itself: each look through Flask's proxy takes ten times as long."""
     found: Request = request._get_current_object()  # type: ignore[attr-defined]
     return found
 
@@ -134,7 +134,7 @@ def drop_malformed_date(environ: dict[str, Any], name: str) -> None:
 
 
 def readable(query: bytes) -> bytes:
-    """Return a query that is UTF-8: what is none is percent-encoded, as Werkzeug leaves it."""
+    """Return a query that is UTF-8; otherwise percent-encode its bytes, as Werkzeug does."""
     try:
         query.decode()
     except UnicodeDecodeError:

@@ -7,16 +7,16 @@ from flask import Response
 
 
 class Body(list[bytes]):
-    """The pieces of a response, and what is to be called behind the last."""
+    """The pieces of a response, and what to call after the last."""
 
     close: Callable[[], None]
 
 
 class PlainResponse(Response):
-    """What Flask's own response becomes at last, where it is a status, headers and bytes."""
+    """Flask's own response, sent by a shorter way if it is just a status, headers and bytes."""
 
     def get_wsgi_response(self, environ: Any) -> Any:
-        """Return what to send: its headers as they are, where there is nothing to do to them."""
+        """Return what to send; skip Werkzeug's work where it would change no header."""
         headers, body = list(self.headers), self.response
         names = [name.lower() for name, _ in headers]
         if (

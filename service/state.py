@@ -52,12 +52,12 @@ class PodState:
 
     @property
     def is_serving(self) -> bool:
-        """Whether it is not on its way out."""
+        """Whether no stop has begun."""
         return self._memory[self._STAGE] == SERVING
 
     @property
     def is_leaving(self) -> bool:
-        """Whether it waits for nobody any more but for the requests in flight."""
+        """Whether it waits for requests in flight only, and not for idle clients."""
         return self.stage == Stage.LEAVING
 
     @property
@@ -104,7 +104,7 @@ class PodState:
         return max(0, spawned - 1)
 
     def count_spawn(self) -> None:
-        """Count a worker; the master's business."""
+        """Count a worker; only the master calls this."""
         spawned = self._SPAWNED.unpack_from(self._memory, self._SPAWNED_AT)[0]
         self._SPAWNED.pack_into(self._memory, self._SPAWNED_AT, spawned + 1)
 

@@ -1,7 +1,7 @@
-"""OpenTelemetry: a span for each request, sent to a collector. Imported only if there is one.
+"""OpenTelemetry: a span for each request, sent to a collector. Imported only if one is set.
 
-The SDK alone: its instrumentation of Flask is a beta that holds the SDK back, names spans by the
-path where there is no route, and ends the span of a stream before its first byte.
+It uses the SDK alone. The instrumentation of Flask is a beta that needs an older SDK. It names
+spans by the path where there is no route, and ends the span of a stream before its first byte.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -19,12 +19,13 @@ from service import create_app, tracing
 from tests.fuzz.test_requests import mutate as mutate_bytes
 from tests.process.collector import Collector
 from tests.runtime.gunicorn_process import Gunicorn
-from tests.runtime.invariants import assert_unharmed
+from tests.runtime.invariants import SAYING, TASKS, assert_unharmed
 from tests.runtime.raw import is_problem, responses, send
 
 SEED = 20261128  # of the short run
 SHORT, LONG = 4_000, 200_000  # requests in this process
 TOKEN = "a-token-for-the-tests"
+OUTAGES = {502, 503, 504}  # an endpoint of a fork may depend on others, and none of these is here
 
 DATE = "Fri, 27 Nov 2026 10:00:00 GMT"
 # By header, what it is like when it is right, and what parsers stumble over.
@@ -251,7 +252,7 @@ def choose_environ(chance, path):
 @pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning")
 def test_whatever_is_sent(apps, caplog, seed):
     chance = random.Random(SEED if seed is None else seed)  # noqa: S311
-    found = {}
+    found, said = {}, set()
     for number in range(SHORT if seed is None else LONG):
         app = apps[number % 2]
         environ = choose_environ(chance, chance.choice(paths(app)))
@@ -259,8 +260,11 @@ def test_whatever_is_sent(apps, caplog, seed):
         body, status, headers = run_wsgi_app(app, environ, buffered=True)
         body = b"".join(body)
         code = int(status[:3])
-        assert code < 500, (shown, caplog.text[-1000:])
-        assert all(record.levelno < logging.ERROR for record in caplog.records), (shown, status)
+        errors = {each.name for each in caplog.records if each.levelno >= logging.ERROR}
+        assert errors <= {*SAYING, TASKS}, (shown, status)
+        said |= errors & set(SAYING)
+        # The log says so once, when a dependency is down.
+        assert code < 500 or (said and code in OUTAGES), (shown, caplog.text[-1000:])
         caplog.clear()
         if code >= 400 and environ["REQUEST_METHOD"] != "HEAD":
             assert headers["Content-Type"] == "application/problem+json", (shown, status)
@@ -276,6 +280,7 @@ def test_real_server(seed):
     app = create_app()
     plain = [path for path in paths(app) if path.isascii()]
     app.extensions["closing"].close()
+    statuses = set()
     with Gunicorn(CHAOS_TOKEN=TOKEN, TRUSTED_PROXIES="127.0.0.1") as server:
         for _ in range(500 if seed is None else 50_000):
             headers = {"Host": "a", **choose_headers(chance), "Connection": "close"}
@@ -288,8 +293,12 @@ def test_real_server(seed):
             head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             sent = f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
             for status, told, text in responses(send(server.port, sent), method != "HEAD"):
-                assert status < 500 or status == 501, sent[:500]  # of a transfer coding
+                # 501 is of a transfer coding.
+                assert status < 500 or status in (501, *OUTAGES), sent[:500]
                 assert status < 400 or method == "HEAD" or is_problem(status, told, text), sent[
                     :500
                 ]
+                statuses.add(status)
         assert_unharmed(server)
+        said = any(record["logger"] in SAYING for record in server.records())
+        assert said or not statuses & OUTAGES

@@ -5,7 +5,7 @@ import sys
 import threading
 import warnings
 
-from service import create_app
+from tests.service.sample import create_app
 
 app = create_app()
 

@@ -3,7 +3,7 @@
 import logging
 import time
 
-from service import create_app
+from tests.service.sample import create_app
 
 log = logging.getLogger("closing")
 app = create_app()

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-from tests.runtime.gunicorn_process import OURS, REPOSITORY, SAMPLE
+from tests.runtime.gunicorn_process import OURS, REPOSITORY, SAMPLE, bound
 from tests.runtime.raw import eventually, get, metric
 
 
@@ -70,7 +70,7 @@ class Logged:
         )
         command = [sys.executable, *OURS, app]
         self.process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" {closing}', "sh", *command],
+            [*bound(), "sh", "-c", f'exec "$@" {closing}', "sh", *command],
             cwd=REPOSITORY,
             env=environ,
             stdout=stdout,

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.absence import missing
-from tests.runtime.gunicorn_process import OURS, Gunicorn
+from tests.runtime.gunicorn_process import OURS, SAMPLE, Gunicorn
 from tests.runtime.raw import read_response
 
 ALLOW = "where AppArmor forbids them: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
@@ -110,7 +110,7 @@ def main(kind: str) -> None:
     set_up(kind)
     found: dict = {}
     forwarded = "HTTP/1.1\r\nHost: [2001:db8::1]:80\r\nX-Forwarded-For: 2001:db8::7"
-    with Gunicorn(*OURS, TRUSTED_PROXIES=TRUSTED) as server:
+    with Gunicorn(*OURS, SAMPLE, TRUSTED_PROXIES=TRUSTED) as server:
         for host in HOSTS:
             found[host] = {
                 "probes": [

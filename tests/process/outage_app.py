@@ -6,7 +6,8 @@ from contextlib import closing
 
 from flask import Response, request
 
-from service import create_app
+from service import background
+from tests.service.sample import create_app
 
 app = create_app()
 PORT = int(os.environ["DATABASE_PORT"])
@@ -20,6 +21,7 @@ def ask():
 app.extensions["outages"].register("database", OSError)
 app.extensions["dependencies"].require("database", ask, every=0.1, ready=False)
 app.add_url_rule("/orders", view_func=ask)
+background.every(0.1, ask, "asking")
 
 
 @app.get("/stream")
@@ -73,3 +75,15 @@ async def asynchronous():
 @app.get("/mistake")
 def mistake():
     raise KeyError("a mistake")
+
+
+@app.get("/mistaken-task")
+def mistaken_task():
+    background.every(0.1, mistake, "a mistaken task")
+    return "begun"
+
+
+@app.get("/asking-task")
+def asking_task():
+    background.every(0.1, ask, "asking too", app.extensions["outages"].is_known)
+    return "begun"

@@ -5,7 +5,7 @@ import time
 
 from flask import Flask, jsonify, request
 
-from service import create_app
+from tests.service.sample import create_app
 
 WAIT = 0.01  # seconds, as of a database
 

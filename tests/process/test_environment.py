@@ -13,7 +13,7 @@ from service.environment import REFUSED
 from service.gunicorn_options import LIMITS
 from service.gunicorn_options import REFUSED as OPTIONS
 from tests.process.namespace import UNSHARE, need
-from tests.runtime.gunicorn_process import OURS, REPOSITORY, Gunicorn
+from tests.runtime.gunicorn_process import OURS, REPOSITORY, SAMPLE, Gunicorn
 from tests.runtime.raw import connect, get, metric, read_response
 
 CMD = "GUNICORN_CMD_ARGS"
@@ -135,19 +135,19 @@ def test_it_says_what_its_options_are():
 
 def test_gunicorn_itself_may_be_started_with_the_configuration():
     command = ("-m", "gunicorn", "--config", "python:service.gunicorn_conf")
-    assert start({}, *command, "--check-config") == (0, "")
+    assert start({}, *command, SAMPLE, "--check-config") == (0, "")
     for given in {CMD: "--workers 4"}, {"PYTHONINSPECT": "1"}, {"PORT": "abc"}:
         code, said = start(given, *command)
         assert code == 1
         assert said.startswith("hellopod: ")
         assert said.count("\n") == 1
-    with Gunicorn(*command) as server:
+    with Gunicorn(*command, SAMPLE) as server:
         assert get(server.port, "/version")[0] == 200
         assert server.stop() == 0
 
 
 def test_what_has_no_effect():
-    with Gunicorn(**ODD) as server:
+    with Gunicorn(*OURS, SAMPLE, **ODD) as server:
         assert get(server.management, "/readyz")[0] == 200
         assert get(server.port, "/%C3%A9")[0] == 404
         assert server.wait_for('"path": "/(é)"') == "é"
@@ -165,7 +165,7 @@ def test_what_has_no_effect():
 
 def test_a_scrape_fits_into_the_least_limits():
     options = (f"{NAMES[name].cli[-1]}={least}" for name, least in LIMITS.items())
-    with Gunicorn(GUNICORN_CMD_ARGS=" ".join(options)) as server:
+    with Gunicorn(*OURS, SAMPLE, GUNICORN_CMD_ARGS=" ".join(options)) as server:
         assert get(server.management, "/metrics", SCRAPE)[0] == 200
         assert get(server.port, "/metrics", "A: b\r\n" * 10)[0] == 431
 
@@ -202,9 +202,9 @@ def test_where_no_file_may_be_written_but_in_tmp():
     need(*command)
     script = (
         "import os; assert not os.access('/dev/shm', os.W_OK)\n"
-        "from tests.runtime.gunicorn_process import Gunicorn\n"
+        "from tests.runtime.gunicorn_process import OURS, SAMPLE, Gunicorn\n"
         "from tests.runtime.raw import get\n"
-        "with Gunicorn() as server:\n"
+        "with Gunicorn(*OURS, SAMPLE) as server:\n"
         "    assert get(server.management, '/readyz')[0] == 200\n"
         "    assert {record['level'] for record in server.records()} == {'INFO'}\n"
         "    assert server.stop() == 0\n"

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from gunicorn.arbiter import Arbiter
 
 from service.config import Config
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, SAMPLE, Gunicorn
-from tests.runtime.raw import get
+from tests.runtime.raw import eventually, get
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,14 @@ def test_one_worker_many_threads(server):
         ["pgrep", "--parent", str(server.process.pid)], capture_output=True, text=True, timeout=10
     )
     assert len(children.stdout.split()) == 1
+
+
+def test_the_worker_shares_what_apps_are_made_of():
+    with Gunicorn(*OURS, "tests.process.modules_app:application") as gunicorn:
+        there = json.loads(get(gunicorn.port, "/")[2])
+
+    assert "service.factory" in there
+    assert "service.api" not in there  # somebody else's module may open what is not to be shared
 
 
 def test_start_logs_the_settings_once(server):
@@ -71,17 +80,50 @@ def test_stop_is_quick_and_clean(request_bytes):
 
 def test_an_app_that_cannot_be_loaded_ends_the_start():
     """And no thread that waits for requests keeps the worker."""
-    command = [sys.executable, *OURS, "tests.runtime.no_such_app:application"]
-    start = subprocess.run(
-        ["timeout", "--signal=KILL", "20", *command],  # its whole process group
-        cwd=REPOSITORY,
+    start = start_in(REPOSITORY, *OURS, "tests.runtime.no_such_app:application")
+
+    assert start.returncode == Arbiter.WORKER_BOOT_ERROR
+    assert "No module named 'tests.runtime.no_such_app'" in start.stdout
+
+
+def start_in(folder, *arguments):
+    """Run a start that fails to its end."""
+    return subprocess.run(
+        ["timeout", "--signal=KILL", "20", sys.executable, *arguments],  # its whole process group
+        cwd=folder,
         env={"PATH": os.environ["PATH"], "PORT": "0", "MANAGEMENT_PORT": "0"},
         capture_output=True,
         text=True,
     )
 
+
+def with_part(folder, code):
+    """Copy the service, and have one of its modules run this code at its import."""
+    shutil.copytree(REPOSITORY / "service", folder / "service")
+    with (folder / "service/about.py").open("a") as part:
+        part.write(code)
+    return folder
+
+
+def test_a_part_that_cannot_be_imported_ends_the_start(tmp_path):
+    start = start_in(with_part(tmp_path, "raise RuntimeError('this part is broken')\n"), *OURS)
+
     assert start.returncode == Arbiter.WORKER_BOOT_ERROR
-    assert "No module named 'tests.runtime.no_such_app'" in start.stdout
+    assert start.stdout.count("RuntimeError: this part is broken") == 1
+
+
+def test_sigterm_ends_a_start_that_still_imports(tmp_path):
+    code = "import pathlib, time\npathlib.Path('here').touch()\ntime.sleep(20)\n"
+    gunicorn = Gunicorn(POD_NAME="pod-1")
+    gunicorn.directory = with_part(tmp_path, code)
+    gunicorn.start()
+    eventually((tmp_path / "here").exists, seconds=10)
+    started = time.monotonic()
+    gunicorn.process.terminate()
+    gunicorn.process.wait(timeout=10)
+    gunicorn.stop()
+
+    assert time.monotonic() - started < 5
 
 
 def test_settings_reach_gunicorn():

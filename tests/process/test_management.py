@@ -187,11 +187,15 @@ def test_not_ready_before_the_app_is_loaded():
         eventually(lambda: get(server.management, "/readyz")[0] == 200)
 
 
-def test_a_taken_management_port_is_one_sentence(server):
-    taken = Gunicorn(*OURS, TEST_APP, MANAGEMENT_PORT=str(server.management))
+@pytest.mark.parametrize("name", ["PORT", "MANAGEMENT_PORT"])
+def test_a_taken_port_is_one_sentence(server, name):
+    """It is right for a container, too: there nobody types `make run`."""
+    port = server.port if name == "PORT" else server.management
+    taken = Gunicorn(*OURS, TEST_APP, **{name: str(port)})
     taken.start()
     assert taken.wait() == 1
     assert taken.stop() == 1
     assert taken.lines[-1] == (
-        f"hellopod: MANAGEMENT_PORT={server.management} is not allowed: Address already in use\n"
+        f"hellopod: {name}={port} is not allowed: Address already in use; "
+        f"set {name} to another port\n"
     )

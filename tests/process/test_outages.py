@@ -8,6 +8,7 @@ import pytest
 from service.outage_log import QUIET
 from tests.process.logged import free_port
 from tests.runtime.gunicorn_process import OURS, Gunicorn
+from tests.runtime.invariants import faults
 from tests.runtime.raw import connect, eventually, get, is_problem, metric, read_all
 
 REQUESTS = 100
@@ -84,4 +85,22 @@ def test_a_stream_that_has_begun_is_cut(server):
     server.wait_for('"path": ?"/stream"')
     assert [line for line in lines(server) if line[0] == "ERROR"] == [
         ("ERROR", "database fails", False)
+    ]
+
+
+def test_an_outage_is_no_fault_and_a_mistake_is_one(server):
+    """What the tests of fuzz and hostile requests hold against a service."""
+    assert get(server.port, "/orders")[0] == 503
+    assert get(server.port, "/asking-task")[0] == 200
+    tasks = ("asking failed", "asking too failed.*refused")
+    for line in ("database fails", "database does not work", *tasks):
+        server.wait_for(line)
+    assert faults(server.records()) == []
+
+    assert get(server.port, "/mistake")[0] == 500
+    assert get(server.port, "/mistaken-task")[0] == 200
+    server.wait_for("a mistaken task failed")
+    assert [record["message"] for record in faults(server.records())] == [
+        "Exception on /mistake [GET]",
+        "a mistaken task failed; it runs again in 0.1 s",
     ]

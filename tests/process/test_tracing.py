@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.collector import Collector, attributes
-from tests.runtime.gunicorn_process import OURS, REPOSITORY, Gunicorn
+from tests.runtime.gunicorn_process import OURS, REPOSITORY, SAMPLE, Gunicorn
 from tests.runtime.raw import connect, eventually, get, read_response
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -42,7 +42,7 @@ def seconds_to_stop(server):
 
 def test_one_span_a_request_and_none_lost_at_sigterm(collector):
     settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url} | POD | NEVER
-    with Gunicorn(**settings) as server:
+    with Gunicorn(*OURS, SAMPLE, **settings) as server:
         ready(server)
         with connect(server.port) as sock:
             for _ in range(300):
@@ -71,7 +71,10 @@ def test_one_span_a_request_and_none_lost_at_sigterm(collector):
 
 def test_none_is_lost_when_a_request_uses_up_the_grace_period(collector):
     settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "CHAOS_TOKEN": TOKEN} | NEVER
-    with Gunicorn(**settings, GRACEFUL_TIMEOUT="1") as server, connect(server.port) as stuck:
+    with (
+        Gunicorn(*OURS, SAMPLE, **settings, GRACEFUL_TIMEOUT="1") as server,
+        connect(server.port) as stuck,
+    ):
         ready(server)
         stuck.sendall(
             b"GET /chaos/wait?seconds=30 HTTP/1.1\r\nHost: a\r\n"
@@ -85,7 +88,7 @@ def test_none_is_lost_when_a_request_uses_up_the_grace_period(collector):
 
 def test_spans_leave_while_it_serves(collector):
     settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    with Gunicorn(**settings) as server:
+    with Gunicorn(*OURS, SAMPLE, **settings) as server:
         ready(server)
         assert get(server.port, "/nope")[0] == 404
         eventually(lambda: collector.spans)
@@ -95,7 +98,7 @@ def test_spans_leave_while_it_serves(collector):
 
 def test_no_thread_before_the_fork(collector):
     """A lock that another thread holds at a fork is never released in the child."""
-    with Gunicorn(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as server:
+    with Gunicorn(*OURS, SAMPLE, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as server:
         ready(server)
         threads = {
             pid: len(os.listdir(f"/proc/{pid}/task")) for pid in (server.process.pid, server.worker)
@@ -121,7 +124,7 @@ def broken(request, collector):
 def test_a_broken_collector_hurts_nobody(broken):
     # More spans than its queue holds, in batches that it tries to send all the time.
     settings = {"OTEL_BSP_MAX_QUEUE_SIZE": "64", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "32"}
-    with Gunicorn(OTEL_EXPORTER_OTLP_ENDPOINT=broken, **settings) as server:
+    with Gunicorn(*OURS, SAMPLE, OTEL_EXPORTER_OTLP_ENDPOINT=broken, **settings) as server:
         ready(server)
         with connect(server.port) as sock:
             slowest = 0
@@ -147,7 +150,7 @@ def start_without_opentelemetry(folder, *arguments, **settings):
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder)}
     # -S: no site-packages but this folder.
     return subprocess.run(
-        [sys.executable, "-S", *OURS, *arguments],
+        [sys.executable, "-S", *OURS, SAMPLE, *arguments],
         cwd=REPOSITORY,
         env=environ | {"PORT": "0", "MANAGEMENT_PORT": "0"} | settings,
         capture_output=True,

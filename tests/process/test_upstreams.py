@@ -10,7 +10,7 @@ import time
 from contextlib import ExitStack, contextmanager
 
 from tests.process.balancer import Balancer
-from tests.runtime.gunicorn_process import REPOSITORY, Gunicorn
+from tests.runtime.gunicorn_process import OURS, REPOSITORY, SAMPLE, Gunicorn
 from tests.runtime.raw import eventually, get
 from tests.service.hostile_upstream import HostileUpstream
 
@@ -67,9 +67,9 @@ def test_upstream_that_hangs_leaves_the_other_routes_served():
     A busy machine may cost a run some answers; a bulkhead that fails costs most of them each time.
     """
     settings = {"UPSTREAMS": "", "REQUEST_TIMEOUT": str(BUDGET)}
-    with Gunicorn() as upstream:
+    with Gunicorn(*OURS, SAMPLE) as upstream:
         settings["UPSTREAMS"] = f"http://127.0.0.1:{upstream.port}"
-        with Gunicorn(**settings) as caller:
+        with Gunicorn(*OURS, SAMPLE, **settings) as caller:
             shares = []
             while len(shares) < 3 and max(shares, default=0) < 0.95:
                 alone = outcomes(load(caller.port, "/version", "open", RATE))
@@ -89,7 +89,10 @@ def test_upstream_that_hangs_leaves_the_other_routes_served():
 
 
 def test_retries_of_a_failing_upstream_add_a_tenth_at_most():
-    with HostileUpstream(lambda *_: False) as failing, Gunicorn(UPSTREAMS=failing.url) as caller:
+    with (
+        HostileUpstream(lambda *_: False) as failing,
+        Gunicorn(*OURS, SAMPLE, UPSTREAMS=failing.url) as caller,
+    ):
         outcomes(load(caller.port, "/api/chain", "closed", 4))
         calls = metric(caller, "hellopod_upstream_requests_total", outcome="broken")
         retries = metric(caller, "hellopod_upstream_retries_total")
@@ -104,9 +107,9 @@ def test_rollout_of_the_upstream_loses_nothing():
     """One replaces the other behind its Service, under load."""
     settings = {"DRAIN_SECONDS": "1"}
     with ExitStack() as pods:
-        old = pods.enter_context(Gunicorn(POD_NAME="b-0", **settings))
+        old = pods.enter_context(Gunicorn(*OURS, SAMPLE, POD_NAME="b-0", **settings))
         service = pods.enter_context(Balancer(old.port))
-        caller = pods.enter_context(Gunicorn(UPSTREAMS=service.url.rstrip("/")))
+        caller = pods.enter_context(Gunicorn(*OURS, SAMPLE, UPSTREAMS=service.url.rstrip("/")))
         found, over = [], threading.Event()
 
         def keep_asking():
@@ -117,7 +120,7 @@ def test_rollout_of_the_upstream_loses_nothing():
         clients = [threading.Thread(target=keep_asking) for _ in range(4)]
         for client in clients:
             client.start()
-        new = pods.enter_context(Gunicorn(POD_NAME="b-1", **settings))
+        new = pods.enter_context(Gunicorn(*OURS, SAMPLE, POD_NAME="b-1", **settings))
         eventually(lambda: get(new.management, "/readyz")[0] == 200)
         service.backends[:] = [new.port]
         assert old.stop() == 0
@@ -135,7 +138,8 @@ def test_upstreams_learn_that_the_pod_sheds():
     """gunicorn's hook tells them; retries stop then (tests/service/test_upstream.py)."""
     code = (
         "from types import SimpleNamespace\n"
-        "from service import create_app, gunicorn_conf\n"
+        "from service import gunicorn_conf\n"
+        "from tests.service.sample import create_app\n"
         "app = create_app()\n"
         "worker = SimpleNamespace(wsgi=app, is_pressed=lambda: True)\n"
         "gunicorn_conf.post_worker_init(worker)\n"

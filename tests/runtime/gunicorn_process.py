@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,15 @@ REPOSITORY = Path(__file__).parents[2]
 TEST_APP = "tests.runtime.app:application"
 SAMPLE = "tests.service.sample:create_app()"
 OURS = ("-m", "service")  # as the image starts it
+
+
+def bound() -> list[str]:
+    """Begin a command that ends with the thread that starts it, where the system can do that.
+
+    A test run that is killed leaves no service behind: without its master a worker ends, too.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv and sys.platform == "linux" else []
 
 
 class Gunicorn:
@@ -34,7 +44,7 @@ class Gunicorn:
         """Start the process and come back at once."""
         limited = ["prlimit", f"--nofile={self.files}"] if self.files else []
         self.process = subprocess.Popen(
-            [*limited, self.python, *self.arguments],
+            [*bound(), *limited, self.python, *self.arguments],
             cwd=self.directory,
             env=self.environ,
             stdout=subprocess.PIPE,

@@ -7,6 +7,19 @@ import pytest
 from service import background
 
 
+def failing(problems):
+    """Return a task that raises these in turn, and what is set when it has; None: it works."""
+    left, done = list(problems), threading.Event()
+
+    def task():
+        if not left:
+            done.set()
+        elif problem := left.pop(0):
+            raise problem
+
+    return task, done
+
+
 @pytest.mark.parametrize(
     ("failures", "logged"),
     [
@@ -22,15 +35,7 @@ from service import background
     ],
 )
 def test_logs_changes_and_not_each_run(caplog, failures, logged):
-    left = [*failures, None, None]
-    done = threading.Event()
-
-    def task():
-        if not left:
-            done.set()
-        elif problem := left.pop(0):
-            raise problem
-
+    task, done = failing([*failures, None, None])
     with caplog.at_level(logging.INFO, "service.background"):
         background.every(0.001, task, name="forgetting old orders")
         assert done.wait(10)
@@ -43,6 +48,21 @@ def test_logs_changes_and_not_each_run(caplog, failures, logged):
     ]
     assert lines == logged
     assert all("forgetting old orders" in record.getMessage() for record in caplog.records)
+
+
+def test_an_outage_has_no_traceback(caplog):
+    task, done = failing(
+        [OSError("to tcp://a:secret@db\n[SQL: SELECT 1]"), OSError("b"), KeyError("c"), None]
+    )
+    with caplog.at_level(logging.INFO, "service.background"):
+        background.every(0.001, task, "asking", lambda problem: isinstance(problem, OSError))
+        assert done.wait(10)
+
+    assert [(record.getMessage(), bool(record.exc_info)) for record in caplog.records] == [
+        ("asking failed; it runs again in 0.001 s: OSError: to tcp://***@db", False),
+        ("asking failed; it runs again in 0.001 s", True),
+        ("asking works again, after 3 failures", False),
+    ]
 
 
 def test_no_run_begins_after_the_end():

@@ -1,11 +1,13 @@
 import json
 import re
+from collections import defaultdict
 from http import HTTPMethod
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
+from flask import Flask
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
@@ -63,17 +65,30 @@ def test_contract_is_yaml_1_2():
     assert "<<:" not in TEXT
 
 
+def routes(app):
+    """The methods of each path. Several view functions may share one."""
+    found = defaultdict(set)
+    for rule in app.url_map.iter_rules():
+        methods = rule.methods - {"HEAD", "OPTIONS"} if rule.methods else ANY
+        path = re.sub(r"<(?:[^:>]*:)?(\w+)>", r"{\1}", rule.rule)
+        found[path].update(method.lower() for method in methods)
+    return found
+
+
 def test_contract_lists_exactly_the_routes(contract, app):
     methods_of = {
         path: set(item) - {"summary", "parameters"} for path, item in contract["paths"].items()
     }
 
-    routes = {}
-    for rule in app.url_map.iter_rules():
-        methods = rule.methods - {"HEAD", "OPTIONS"} if rule.methods else ANY
-        path = re.sub(r"<(?:[^:>]*:)?(\w+)>", r"{\1}", rule.rule)
-        routes[path] = {method.lower() for method in methods}
-    assert methods_of == routes
+    assert methods_of == routes(app)
+
+
+def test_two_views_may_share_a_path():
+    app = Flask(__name__, static_folder=None)
+    app.get("/parcels/<int(max=9):number>")(lambda number: "shown")
+    app.patch("/parcels/<int(max=9):number>", endpoint="move")(lambda number: "moved")
+
+    assert routes(app) == {"/parcels/{number}": {"get", "patch"}}
 
 
 @pytest.mark.parametrize("path", ["/api/identity", "/api/chain", "/version", "/healthz", "/readyz"])
