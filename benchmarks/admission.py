@@ -4,10 +4,11 @@ python -m benchmarks.admission [--all] [--handlers "c6+w94 c20"] [--loads "x3 x1
     [--fixed "1 2 4 8 16"] [--quota 0.5] [--connections new] [--seconds 5] [--output FILE]
 
 A cell is one of benchmarks/model/cells.py. Its handler is written as in benchmarks/apps.py: c6+w94
-computes for 6 ms and waits for 94. Its load is as many clients as slots ("closed") or a multiple of
-what stock serves to these. From three times on the yardstick is the best of gthread with 16 threads
-and of fixed limits: hellopod with CONCURRENCY alone, its gate held open. Server and load have a
-core each; with a quota (and Docker) servers run in containers. Probes come 20 times a second.
+computes for 6 ms and waits for 94; 1:c50,3:w50 are two routes, the second with three times the
+requests. Its load is as many clients as slots ("closed") or a multiple of what stock serves to
+these. From three times on the yardstick is the best of gthread with 16 threads and of fixed limits:
+hellopod with CONCURRENCY alone, its gate held open. Server and load have a core each; with a quota
+(and Docker) servers run in containers. Probes come 20 times a second.
 Writes results/admission.json, or the output; benchmarks.pictures draws three of its handlers.
 """
 

@@ -1,11 +1,10 @@
 """The handlers that servers of the benchmarks run. Any server whose Python has Flask can import it.
 
 steps: the path says what a request does. /c6+w94 computes for 6 ms, then waits for 94. c computes
-in Python, w waits, h holds the interpreter. Several take turns by weight: /1:c8+w150,2:w20.
+in Python, w waits, h holds the interpreter.
 """
 
 import os
-import random
 import socket
 import time
 from collections.abc import Callable
@@ -45,10 +44,7 @@ STEPS: dict[str, Callable[[float], Any]] = {"c": compute, "w": time.sleep, "h": 
 
 def take(steps: str = "") -> str:
     """Answer after all steps."""
-    routes = [route.rpartition(":") for route in steps.split(",")]
-    weights = [float(weight or 1) for weight, _, _ in routes]
-    chosen = random.choices(routes, weights)[0][2]  # noqa: S311
-    for step in filter(None, chosen.split("+")):
+    for step in filter(None, steps.split("+")):
         STEPS[step[0]](float(step[1:]) / 1000)
     return "ok\n"
 
@@ -83,7 +79,7 @@ def steps_without_gate() -> "Flask":
     """Return steps, with hellopod's gate held open: CONCURRENCY alone limits."""
     from service.computing.gate import ComputeGate
 
-    ComputeGate.admits = lambda self, now, pressed: True  # type: ignore[method-assign]
+    ComputeGate.admits = lambda *_: True  # type: ignore[method-assign]
     return steps()
 
 

@@ -17,7 +17,7 @@ from .processes import check_cores
 REQUESTS = 50_000  # before a scrape; benchmarks.scrape has a million
 # Seconds that a part takes on two cores, for the bar; then the part.
 PARTS: Sequence[tuple[str, float, Callable[[], Iterable[Comparison]]]] = (
-    ("throughput", 190, throughput.measure),
+    ("throughput", 150, throughput.measure),
     ("latency", 95, throughput.latency),
     ("starts", 45, start.measure),
     ("scrapes", 170, lambda: scrape.measure(REQUESTS)),

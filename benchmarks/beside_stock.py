@@ -11,11 +11,10 @@ docs/beside-stock.png.
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from . import load, pictures, results, servers
+from . import load, pictures, results, servers, throughput
 from .admission import OURS, STOCK
 from .comparison import interleaved
 from .processes import Server, check_cores, running
@@ -23,8 +22,6 @@ from .results import spread
 
 NAMES = ("hellopod", "stock gunicorn, 16 threads", "the tutorial's, one sync worker")
 CLIENTS = 16
-# Short turns, and many: what disturbs the machine for a while disturbs all three.
-ROUNDS, TURN = 20, 0.5
 HANDLER, FACTOR = "/c6+w94", 3
 CURVES, CLOSED, OVERLOADED = 3, 3, 10  # rounds; seconds to find the capacity, and of overload
 FOR_SLASH = dict(zip(NAMES, (servers.HELLOPOD, servers.BARE, servers.TUTORIAL), strict=True))
@@ -38,21 +35,10 @@ def served(client: Callable[..., load.Answers], url: str, amount: float, seconds
 
 def rates() -> dict[str, Any]:
     """Return the rate of `/` over kept connections, times that of stock gunicorn."""
-    with ExitStack() as stack:
-        urls = {
-            name: f"{stack.enter_context(running(server)).url}/"
-            for name, server in FOR_SLASH.items()
-        }
-        for url in urls.values():
-            load.closed(url, CLIENTS, 1)
-        found = interleaved(
-            {name: partial(served, load.closed, url, CLIENTS, TURN) for name, url in urls.items()},
-            ROUNDS,
-        )
-    stock = found[NAMES[1]]
+    found = list(throughput.rates("/", FOR_SLASH.values()).values())
     return {
-        name: spread([one / other for one, other in zip(values, stock, strict=True)])
-        for name, values in found.items()
+        name: spread([one / other for one, other in zip(values, found[1], strict=True)])
+        for name, values in zip(NAMES, found, strict=True)
     }
 
 

@@ -30,12 +30,12 @@ FULL = {"CONCURRENCY": "1", "QUEUE_LENGTH": "0", "HANDLER_TIMEOUT": "3600"}
 
 
 def send(port: int, path: str, number: int, status: int = 200) -> None:
-    """Send so many over one connection, or several; raises SystemExit at any other status."""
+    """Send so many over one connection, {} being their number; SystemExit at any other status."""
     headers = {"User-Agent": "benchmarks", "Accept": "*/*", "Content-Type": "application/json"}
-    asked = ("POST", path, RECORD) if path == "/echo" else ("GET", path, None)
+    method, body = ("POST", RECORD) if path == "/echo" else ("GET", None)
     with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
-        for _ in range(number):
-            connection.request(*asked, headers)
+        for count in range(number):
+            connection.request(method, path.format(count), body, headers)
             answer = connection.getresponse()
             answer.read()
             if answer.status != status:
@@ -102,13 +102,13 @@ def by_server(path: str, *found: Server) -> Mapping[str, Callable[[int], int]]:
 def tables() -> dict[str, tuple[int | None, Mapping[str, Callable[[int], int]]]]:
     """Return what is counted, the most thousands that ours may take, and how to count each."""
     compared = servers.HELLOPOD, servers.BARE, servers.EXPORTER, servers.GRANIAN
-    probe = partial(served, servers.HELLOPOD, "/healthz", to="management")
     return {
         "a request of /": (750, by_server("/", *compared, servers.TUTORIAL)),
         "/api/identity": (850, by_server("/api/identity", *compared)),
         "2 kB of JSON echoed": (None, by_server("/echo", OCCUPIED, servers.BARE)),
         "a refusal": (90, {OURS: partial(served, OCCUPIED, "/", to="full")}),
-        "a probe": (90, {OURS: probe}),
+        "a refusal, each differing": (None, {OURS: partial(served, OCCUPIED, "/?{}", to="full")}),
+        "a probe": (90, {OURS: partial(served, servers.HELLOPOD, "/healthz", to="management")}),
     }
 
 

@@ -2,22 +2,24 @@
 
 python -m benchmarks.throughput
 
-One core for the server and one for its clients. For the throughput they wait for their answers, and
-the servers take turns. For the p99 all servers run, and requests come at fixed moments over kept
+One core for the servers and one for their clients, who go from one server to the next. For the
+throughput they wait for their answers. For the p99 requests come at fixed moments over kept
 connections: at half of the least that hellopod served in several rounds, so that a machine that
-gets slow for a while does not make it more. The clients go from one server to the next.
+gets slow for a while does not make it more.
 """
 
 import sys
+from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
 
 from . import load, servers
-from .comparison import Comparison, Goal, interleaved, show
+from .comparison import OURS, Comparison, Goal, interleaved, show
 from .processes import Running, Server, running
 
 CONNECTIONS = 16  # as many as hellopod has slots: each server as busy as it can be
-ROUNDS, SECONDS, WARM_UP = 3, 3, 1
+# Short turns, and many: what disturbs the machine for a while disturbs all servers.
+ROUNDS, TURN, WARM_UP = 20, 0.5, 1
 PATHS = {
     "/": servers.ALL,
     "/api/identity": (servers.HELLOPOD, servers.BARE, servers.EXPORTER, servers.GRANIAN),
@@ -31,28 +33,33 @@ GOALS = {
     ),
     "/api/identity": (Goal(servers.BARE.name, at_least=1.3),),
 }
-LATENCY_ROUNDS, CAPACITY_ROUNDS = 5, 3
+LATENCY_ROUNDS, CAPACITY_ROUNDS, SECONDS = 5, 3, 3
 LATENCY_GOALS = (Goal(servers.BARE.name, at_most=1),)
 
 
-def rate(server: Server, path: str) -> float:
+def rate(url: str, seconds: float) -> float:
     """Return answers a second; raises SystemExit if a request failed."""
-    with running(server) as process:
-        load.closed(process.url + path, CONNECTIONS, WARM_UP)
-        found = load.closed(process.url + path, CONNECTIONS, SECONDS)
+    found = load.closed(url, CONNECTIONS, seconds)
     if found.failed:
-        sys.exit(f"benchmarks: {server.name}: {found.failed} requests for {path} failed")
+        sys.exit(f"benchmarks: {url}: {found.outcomes}")
     return found.get("rate")
 
 
-def measure(rounds: int = ROUNDS) -> list[Comparison]:
+def rates(path: str, compared: Iterable[Server], rounds: int = ROUNDS) -> dict[str, list[float]]:
+    """Return those of each server, round by round."""
+    with ExitStack() as stack:
+        urls = {server.name: stack.enter_context(running(server)).url + path for server in compared}
+        for url in urls.values():
+            rate(url, WARM_UP)
+        return interleaved({name: partial(rate, url, TURN) for name, url in urls.items()}, rounds)
+
+
+def measure() -> list[Comparison]:
     """Return the throughput of each server, for each path."""
-    found = []
-    for path, compared in PATHS.items():
-        measurements = {server.name: partial(rate, server, path) for server in compared}
-        values = interleaved(measurements, rounds)
-        found.append(Comparison(f"throughput of {path}", "requests/s", values, GOALS[path]))
-    return found
+    return [
+        Comparison(f"throughput of {path}", "requests/s", rates(path, compared), GOALS[path])
+        for path, compared in PATHS.items()
+    ]
 
 
 def p99(process: Running, offered: float) -> float:
@@ -65,7 +72,7 @@ def p99(process: Running, offered: float) -> float:
 
 def latency(rounds: int = LATENCY_ROUNDS) -> list[Comparison]:
     """Return the p99 of each server."""
-    offered = min(rate(servers.HELLOPOD, "/") for _ in range(CAPACITY_ROUNDS)) / 2
+    offered = min(rates("/", [servers.HELLOPOD], CAPACITY_ROUNDS)[OURS]) / 2
     with ExitStack() as stack:
         processes = {server.name: stack.enter_context(running(server)) for server in servers.ALL}
         measurements = {name: partial(p99, process, offered) for name, process in processes.items()}

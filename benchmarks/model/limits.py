@@ -27,17 +27,22 @@ class Gate:
     def __init__(self, algorithm: Algorithm) -> None:
         self.algorithm = algorithm
         self.running: dict[Any, float] = {}
+        self.work = 0.0
 
     def enter(self, request: Any, now: float) -> None:
         """Note when it began."""
         self.running[request] = now
 
-    def leave(self, request: Any, now: float, wanted: bool, pressed: bool) -> None:
+    def leave(self, request: Any, now: float, wanted: bool) -> None:
         """Learn from it."""
         running = len(self.running)
         self.algorithm.sample(now, now - self.running.pop(request), running)
 
-    def admits(self, now: float, pressed: bool) -> bool:
+    def is_light(self, request: Any) -> bool:
+        """Whether it need not wait for others."""
+        return False
+
+    def admits(self, request: Any, now: float) -> bool:
         """Whether one more may run."""
         return len(self.running) < int(self.algorithm.limit)
 

@@ -30,6 +30,7 @@ class Request(CpuMeter):
     def __init__(self, script: Script, answered: Callable[[int, float], None]) -> None:
         super().__init__()
         self.script = script
+        self.kind = str(id(script))
         self.answered = answered
         self.clock: Callable[[], float] | None = None
         self.meter = self

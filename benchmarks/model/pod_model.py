@@ -59,6 +59,7 @@ class Request(CpuMeter):
     cpu: float = 0.0
     asking_since: float | None = None  # for the interpreter
     meter: "Request" = field(init=False)
+    kind: str = "GET /"
 
     def __post_init__(self) -> None:
         super().__init__()

@@ -27,7 +27,19 @@ def ours_and_best(cell):
 
 
 @pytest.mark.parametrize("cpus", [1, 0.5])
-@pytest.mark.parametrize("handler", ["c6+w94", "c20", "c100", "w50", "w100+c10", "1:c8+w150,2:w20"])
+@pytest.mark.parametrize(
+    "handler",
+    [
+        "c6+w94",
+        "c20",
+        "c100",
+        "w50",
+        "w100+c10",
+        "1:c8+w150,2:w20",
+        "3:c10+w50,2:w20",
+        "2:w50+c25,1:c1",
+    ],
+)
 def test_as_many_clients_as_slots(handler, cpus):
     """None is refused, and they get what stock gunicorn gives them, but for chance."""
     found, best = ours_and_best(Cell(handler, "closed", cpus))
@@ -43,13 +55,22 @@ def test_as_many_clients_as_slots(handler, cpus):
         ("c20", "x3", 0.85),
         ("c20", "x10", 0.85),
         ("c6+w94", "x3", 0.85),
-        ("w100+c10", "x3", 0.8),
+        ("w100+c10", "x3", 0.9),
+        ("w50+c25", "x3", 0.9),
     ],
 )
 def test_goodput_in_overload(handler, load, share):
     found, best = ours_and_best(Cell(handler, load))
 
     assert found["goodput"] >= share * best
+
+
+@pytest.mark.parametrize("load", ["closed", "x3"])
+@pytest.mark.parametrize("handler", ["w50+c25", "w100+c10"])
+def test_probes_beside_handlers_that_wait_first(handler, load):
+    found, _ = ours_and_best(Cell(handler, load))
+
+    assert found["probe"] <= 0.05
 
 
 def test_a_pod_with_room_refuses_nobody():
@@ -60,10 +81,11 @@ def test_a_pod_with_room_refuses_nobody():
     assert found.goodput == pytest.approx(40, rel=0.2)
 
 
-def test_bursts_after_an_overload():
+@pytest.mark.parametrize("handler", ["w280", "c100"])
+def test_bursts_after_an_overload(handler):
     processor = Processor(1)
     clients = Clients(processor, ours(processor))
-    clients.open(lambda now: 200.0, 5, choose("w280"))
+    clients.open(lambda now: 200.0, 5, choose(handler))
     moments = [20.0, 21.0, 22.0]
     for moment in moments:
         clients.burst(moment, 45, choose("w20"))

@@ -32,6 +32,7 @@ def test_what_a_start_takes_does_not_count():
 
 def test_requests_are_answered_as_expected(server):
     send(server.port, "/", 3)
+    send(server.port, "/?{}", 3)
     send(server.management, "/healthz", 3)
     send(server.port, "/echo", 3)
     with pytest.raises(SystemExit, match="/nope answered 404, not 200"):

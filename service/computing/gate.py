@@ -6,6 +6,11 @@ answers probes, and gets its turn among these threads. So few may be *runnable*,
 blocks makes room for another: the "concurrency value" of an I/O completion port,
 https://learn.microsoft.com/windows/win32/fileio/i-o-completion-ports
 
+To look who is runnable is too late for requests that wait first, as for a database whose rows they
+will render. If 16 of these enter at once, 16 compute at once later. So those that enter are paced.
+
+A request that is known to be short goes by these, and takes a turn of the interpreter in between.
+
 CPU clocks tell which requests are runnable (see meter.py). A request whose clock has moved may have
 blocked since. But if many clocks moved, and the process used less of a CPU than there was for it,
 these requests do not wait for the CPU.
@@ -16,16 +21,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from service.computing.costs import WEIGHT, Costs
 from service.computing.meter import SMALL, CpuMeter
 
 LOOK = 0.002  # seconds between two looks: each clock is a system call
 LATE = 0.006  # seconds; in a longer time between two looks the CPU may have been withheld from us
 BUSY = 0.9  # of the time between two looks, for a CPU that did not wait for work
 AT_ONCE = 2  # one that computes, and one that has the next turn at once
-BURSTS = 0.02  # CPU seconds of requests that compute at once, if they are short: so many of them
-LATER = 0.2  # the same of requests that wait first, and show only later that they are too many
-CAUTION = 1.0  # seconds after there were too many of these; meanwhile one comes for each that left
-WEIGHT = 0.1  # of one request in an average; a tenth of it for a small one, as these are many
+CROWD = 0.1  # CPU seconds: the level falls while all that compute need more, together
+SILENCE = 1.5  # seconds in which nobody runs; what comes then may be of another kind
+TOLERANCE = 0.005  # seconds; so far ahead of its pace one may enter, as looks make others late
 
 
 def process_usage() -> tuple[float, int]:
@@ -34,12 +39,14 @@ def process_usage() -> tuple[float, int]:
 
 
 class ComputeGate:
-    """Admits a request while few others are runnable. The caller has a lock.
+    """Admits requests at the CPU's pace, while few others are runnable. The caller has a lock.
 
-    A request that waits first, as for a database whose rows it will render, is no reason to close
-    now, and one too many later. So their number counts too, the *level*: it rises while few
-    are runnable and falls, with those that leave, while many are, as the window of TCP Vegas
-    (Brakmo and Peterson, 1995) between its thresholds alpha and beta.
+    The pace is that of a CPU that serves one typical request after the other, kept by the generic
+    cell rate algorithm (ITU-T I.371, annex A). The *level* says how many may run, however many are
+    runnable. It rises while few are and falls, with every second that leaves, while many are, as
+    the window of TCP Vegas (Brakmo and Peterson, 1995) between its thresholds alpha and beta.
+
+    A request has a CpuMeter called `meter`, and a `kind` (see costs.py).
     """
 
     def __init__(self, usage: Callable[[], tuple[float, int]]) -> None:
@@ -49,66 +56,93 @@ class ComputeGate:
         self._looked_at = 0.0
         self._busy = False
         self._cores = 1  # that work for us at the same time, as C code lets them
-        self.work = 0.05  # CPU seconds of a request, on average; a first guess to be careful
-        self._later = 0.0  # share of requests that wait first
+        self._parallel = 1.0  # of these, on average, while there is work for two
+        self.work = 0.05  # the average of those that are not small; at first a guess to be careful
+        self._costs = Costs()
+        self._next_at = 0.0  # when one more may enter
         self._level = 0  # requests that may run, however many are runnable
-        self._crowded_at = -CAUTION
-        self._left = False  # a request has left since the level last rose
-        self._fell = False  # the level fell with the last request that left
+        self._fell = False  # with the last request that left
 
     def enter(self, request: Any, now: float) -> None:
-        """Note a request that runs from now on; it has a CpuMeter called meter."""
+        """Note a request that runs from now on."""
         request.meter.enter(now)
+        if not self.running and now - self._next_at > SILENCE:
+            self._costs.forget()
+        cost = self._costs.of(request.kind)
+        request.meter.small, request.meter.light = cost.typical < SMALL, self.is_light(request)
+        between = cost.between / max(1, self._parallel)
+        self._next_at = max(self._next_at, now - TOLERANCE) + between
         self.running[request] = request.meter
 
-    def leave(self, request: Any, now: float, wanted: bool, pressed: bool) -> None:
+    def leave(self, request: Any, now: float, wanted: bool) -> None:
         """Note a request that is done, and whether others want its place."""
-        meter = self.running[request]
-        if (used := meter.used()) >= SMALL:
-            self.work += WEIGHT * (used - self.work)
-            self._later += WEIGHT * (meter.waits_first - self._later)
-        else:
-            self.work += WEIGHT / 10 * (used - self.work)
-        self.pause(request, now, wanted, pressed)
+        used = self.running[request].used()
+        # Small ones are many, and would hide the others.
+        self.work += (WEIGHT if used >= SMALL else WEIGHT / 10) * (used - self.work)
+        self._costs.note(request.kind, used)
+        self.pause(request, now, wanted)
+
+    def abandon(self, request: Any, now: float, wanted: bool) -> None:
+        """Note a request whose client has left before it began, so that it needs no CPU."""
+        self._next_at = now
+        self.pause(request, now, wanted)
 
     def resume(self, request: Any, now: float) -> None:
         """Note a request that runs again."""
         request.meter.resume(now)
         self.running[request] = request.meter
 
-    def pause(self, request: Any, now: float, wanted: bool, pressed: bool) -> None:
+    def pause(self, request: Any, now: float, wanted: bool) -> None:
         """Note a request that does not run for a while, and whether others want its place."""
         del self.running[request]
-        self._left = True
+        if not self.running:
+            self._next_at = now  # the CPU is free
         if not wanted:
             self._level = len(self.running)
             return
         self._look(now)
-        if self._runnable() >= self._threshold(LATER if self._later > 0.5 else BURSTS, pressed):
-            self._crowded_at = now
+        if self._runnable() >= self._crowd():
             self._fell = not self._fell
             self._level = max(len(self.running), self._level - self._fell)
 
-    def admits(self, now: float, pressed: bool) -> bool:
-        """Whether one more may run; pressed: others are refused meanwhile, and that takes time."""
+    def is_light(self, request: Any) -> bool:
+        """Whether the request is short beside others, and need not wait for these."""
+        return self._costs.is_light(request.kind)
+
+    def admits(self, request: Any, now: float) -> bool:
+        """Whether it may run."""
         self._look(now)
+        light = self.is_light(request)
+        if light and not self._has_light():
+            return True
+        if now < self._next_at:
+            return False
         if len(self.running) >= self._level:
-            careful = self._later > 0.5 and now < self._crowded_at + CAUTION
-            if self._runnable() >= self._threshold(BURSTS, pressed) or (careful and not self._left):
+            if self._runnable(light) >= self._cores - 1 + AT_ONCE:
                 return False
-            self._left = False
             self._level = len(self.running) + 1
         return True
 
-    def _threshold(self, work: float, pressed: bool) -> float:
+    def _crowd(self) -> float:
+        """Return how many that compute are too many."""
         # The average may be of another kind of requests than those that compute now.
         seen = (meter.seen for meter in self.running.values() if meter.computes)
-        return self._cores - 1 + max(AT_ONCE, work / (1 + pressed) / max(self.work, *seen, 1e-6))
+        few = CROWD / max(self.work, *seen, 1e-6)
+        return self._cores - 1 + max(AT_ONCE, few)
 
-    def _runnable(self) -> int:
-        computes = [meter.computes for meter in self.running.values()]
-        unknown = 0 if self._later > 0.5 else computes.count(None)
-        return unknown + (computes.count(True) if self._busy else 0)
+    def _runnable(self, with_light: bool = False) -> int:
+        """Count those that compute, or may."""
+        count = 0
+        for meter in self.running.values():
+            if with_light or not meter.light:
+                # Their pace bounds how many have just entered, where the typical one computes.
+                count += meter.small if meter.computes is None else meter.computes and self._busy
+        return count
+
+    def _has_light(self) -> bool:
+        """Whether a light one computes, or may."""
+        light = (meter.computes for meter in self.running.values() if meter.light)
+        return any(computes is None or (computes and self._busy) for computes in light)
 
     def _look(self, now: float) -> None:
         if now < self._looked_at + LOOK:
@@ -123,3 +157,5 @@ class ComputeGate:
         self._busy = cores >= BUSY * self._cores or (self._busy and not fair) or preempted > seen[1]
         for meter in self.running.values():
             meter.look(previous, fair)
+        if self._runnable(with_light=True) > 1:
+            self._parallel += WEIGHT * (cores - self._parallel)

@@ -15,6 +15,8 @@ class CpuMeter:
     """CPU time of the request that a thread is serving, readable from other threads."""
 
     available = hasattr(time, "pthread_getcpuclockid")  # not on macOS
+    # What requests of its kind were when this one entered (see costs.py).
+    small = light = False
 
     def __init__(self) -> None:
         self._clock: int | None = None
@@ -38,8 +40,6 @@ class CpuMeter:
     def enter(self, now: float) -> None:
         """Know nothing yet of a request that may run from now on."""
         self.seen = 0.0  # CPU seconds at the previous look
-        self.waits_first = False
-        self._looks = 0  # looks at an interval in all of which it ran
         self.resume(now)
 
     def resume(self, now: float) -> None:
@@ -57,6 +57,3 @@ class CpuMeter:
         moved, self.seen = used > self.seen, used
         if moved or (fair and self.since <= previous):
             self.computes = moved and SMALL <= used < LONG
-        if self.since <= previous:
-            self._looks += 1
-            self.waits_first |= self._looks == 2 and not moved

@@ -4,6 +4,9 @@ Without an overload a request that finds fewer than `limit` others is not refuse
 compute it waits for as long as that takes (service/computing). So clients that wait for their
 answers, as many as slots, are all served. In an overload, and for PRESSURE seconds after it, waits
 are bounded, or they would grow until clients give up.
+
+A burst is no overload: it is over once the queue is. One that does not go away is an overload, as
+in CoDel (RFC 8289, section 3).
 """
 
 import math
@@ -17,9 +20,15 @@ from service.computing.gate import ComputeGate, process_usage
 
 # A queue this much of QUEUE_TIMEOUT long is full: the forecast is an average, and a client that is
 # refused at the door learns it in milliseconds, one that waits in vain only after QUEUE_TIMEOUT.
-FORECAST_SHARE = 0.5
+FORECAST_SHARE = 0.75
 PRESSURE = 1.5  # seconds for which an overload is remembered
-LOOK_BEAT = 0.002  # seconds between two looks at a queue that has slots, but may not use them
+# Seconds for which a pod is full before that is an overload: so much of a second's requests, and
+# what came while its node gave it no CPU, it serves. At most so many QUEUE_TIMEOUTs.
+STANDING, ROUNDS = 0.5, 2
+# Seconds between two looks at a queue that has slots, but may not use them: a tenth of the average
+# CPU time, within these. Each look takes some 50 us of CPU, and long computations seldom block.
+LOOK_BEAT, LONGEST_BEAT = 0.002, 0.005
+OFTEN = 0.1
 MOSTLY = 0.5  # share of the time; below it handlers mostly wait, and do not hold the interpreter
 QUEUE_BEAT = 0.01  # seconds between two looks with no slot free: a tenth of a noticeable delay
 
@@ -58,8 +67,12 @@ class Admission:
         self.gate = ComputeGate(usage)
         self.paused = False  # nobody leaves the queue
         self.parked = 0
-        self.waiting: deque[tuple[float, Any]] = deque()  # (deadline, connection), oldest first
+        # (deadline, connection). Two queues in one: so many light ones, then the others.
+        self.waiting: deque[tuple[float, Any]] = deque()
+        self._light_waiting = 0
         self.refused: Counter[str] = Counter()
+        self._standing = min(STANDING, ROUNDS * queue_timeout)
+        self._full_since = math.inf  # since when each that came has found `limit` others
         self._pressed_until = 0.0
         # When the latest left the queue, and for how long nobody had.
         self._gaps: deque[tuple[float, float]] = deque(maxlen=limit)
@@ -76,27 +89,51 @@ class Admission:
     @property
     def beat(self) -> float:
         """Seconds after which to ask for the next() again, though nobody has left."""
-        return LOOK_BEAT if self.running < self.limit else QUEUE_BEAT
+        if self.running >= self.limit:
+            return QUEUE_BEAT
+        return min(max(LOOK_BEAT, OFTEN * self.gate.work), LONGEST_BEAT)
 
     def offer(self, connection: Any, now: float) -> Verdict:
         """Decide about a new request; RUN has taken a slot for it."""
         with self._lock:
             inside = len(self.gate.running) + len(self.waiting)
-            if inside >= self.limit or not self._has_thread():
-                self._pressed_until = now + PRESSURE
-            elif not self.waiting and self._free(now):
-                self._still_since = math.inf
+            self._note_load(inside, now)
+            full = inside >= self.limit + self.queue_length
+            if full and not self._has_slot():
+                return self._refuse(now)
+            light = self.gate.is_light(connection)
+            first = not self._light_waiting if light else not self.waiting
+            if first and self._free(connection, now):
+                if not self.waiting:
+                    self._still_since = math.inf
                 self.gate.enter(connection, now)
                 return RUN
             pressed = now < self._pressed_until
-            if inside >= self.limit + self.queue_length or (pressed and self._is_slow(now)):
-                self._pressed_until = now + PRESSURE
-                self.refused["full"] += 1
-                return REFUSE
+            # A light one leaves the queue before those that the forecast is of, if it has a slot.
+            forecast = pressed and not (light and self._has_slot())
+            if full or (forecast and self._is_slow(now)):
+                return self._refuse(now)
             self._still_since = min(self._still_since, now)
-            patience = self.queue_timeout if pressed else math.inf
-            self.waiting.append((now + patience, connection))
+            # Without an overload one may wait until it would begin, and as long as in it.
+            since = now if pressed else self._full_since + self._standing
+            place = self._light_waiting if light else len(self.waiting)
+            self.waiting.insert(place, (since + self.queue_timeout, connection))
+            self._light_waiting += light
             return WAIT
+
+    def _note_load(self, inside: int, now: float) -> None:
+        """Begin an overload, or go on with it, where the pod has been full for long."""
+        if inside < self.limit and self._has_thread():
+            self._full_since = math.inf
+            return
+        self._full_since = min(self._full_since, now)
+        if now - self._full_since >= self._standing:
+            self._pressed_until = now + PRESSURE
+
+    def _refuse(self, now: float) -> Verdict:
+        self._pressed_until = now + PRESSURE
+        self.refused["full"] += 1
+        return REFUSE
 
     def is_pressed(self, now: float) -> bool:
         """Whether an overload is remembered."""
@@ -105,7 +142,8 @@ class Admission:
     def mostly_computes(self, now: float) -> bool:
         """Whether requests that recently left the queue keep the interpreter busy."""
         with self._lock:
-            return self.gate.work > MOSTLY * self._pace(now)
+            gaps = self._late_gaps(now)
+            return self.gate.work > MOSTLY * sum(gaps) / max(1, len(gaps))
 
     def count_refused(self, reason: str) -> None:
         """Count one that was refused before it could be offered."""
@@ -115,14 +153,20 @@ class Admission:
     def leave(self, connection: Any, now: float) -> Any | None:
         """Give a slot back; returns the connection that gets it, if one waits."""
         with self._lock:
-            self._leave(connection, now)
+            self.gate.leave(connection, now, bool(self.waiting))
+            return self._next(now)
+
+    def abandon(self, connection: Any, now: float) -> Any | None:
+        """The same for one that does not begin, as its client has left."""
+        with self._lock:
+            self.gate.abandon(connection, now, bool(self.waiting))
             return self._next(now)
 
     def park(self, connection: Any, now: float) -> Any | None:
         """Give the slot back for as long as the client keeps its thread waiting."""
         with self._lock:
             if connection in self.gate.running:  # else it has given it back already
-                self.gate.pause(connection, now, bool(self.waiting), now < self._pressed_until)
+                self.gate.pause(connection, now, bool(self.waiting))
             self.parked += 1
             return self._next(now)
 
@@ -138,6 +182,8 @@ class Admission:
         with self._lock:
             expired = [connection for deadline, connection in self.waiting if deadline <= now]
             if expired:
+                light = list(self.waiting)[: self._light_waiting]
+                self._light_waiting = sum(deadline > now for deadline, _ in light)
                 self.waiting = deque(each for each in self.waiting if each[0] > now)
                 self.refused["timeout"] += len(expired)
             return expired
@@ -157,21 +203,33 @@ class Admission:
         """Whether only clients that keep threads waiting stand between the queue and its slots."""
         return bool(self.waiting) and self.running < self.limit and not self._has_thread()
 
-    def _leave(self, connection: Any, now: float) -> None:
-        self.gate.leave(connection, now, bool(self.waiting), now < self._pressed_until)
-
     def _has_thread(self) -> bool:
         return self.running + self.parked < self.threads
 
-    def _free(self, now: float) -> bool:
-        if self.running >= self.limit or not self._has_thread():
-            return False
-        return self.gate.admits(now, now < self._pressed_until)
+    def _has_slot(self) -> bool:
+        return self.running < self.limit and self._has_thread()
+
+    def _free(self, connection: Any, now: float) -> bool:
+        return self._has_slot() and self.gate.admits(connection, now)
+
+    def _leaves(self, now: float) -> int | None:
+        """Return the place of the one that may leave the queue: the first of either part.
+
+        An ordinary one goes first when its pace lets it, so that light ones do not starve it. Nor
+        do ordinary ones starve those that were light when they came.
+        """
+        light = self._light_waiting and self.gate.is_light(self.waiting[0][1])
+        for place in (self._light_waiting, 0) if light else (0,):
+            if place < len(self.waiting) and self._free(self.waiting[place][1], now):
+                return place
+        return None
 
     def _next(self, now: float) -> Any | None:
-        if self.paused or not self.waiting or not self._free(now):
+        if self.paused or not self.waiting or (place := self._leaves(now)) is None:
             return None
-        _, connection = self.waiting.popleft()
+        _, connection = self.waiting[place]
+        del self.waiting[place]
+        self._light_waiting -= place < self._light_waiting
         if not self.waiting:
             self._emptied.set()
         self._gaps.append((now, now - self._still_since))
@@ -186,10 +244,10 @@ class Admission:
         """
         if self.waiting and now - self._still_since >= self.queue_timeout:
             return True
-        wait = len(self.waiting) * self._pace(now)
-        return wait >= FORECAST_SHARE * self.queue_timeout
+        # The first few of a burst say little of those to come. So gaps not yet seen count as 0 s.
+        gap = sum(self._late_gaps(now)) / self.limit
+        return len(self.waiting) * gap >= FORECAST_SHARE * self.queue_timeout
 
-    def _pace(self, now: float) -> float:
-        """Return seconds between two that leave the queue, on average; 0 if nobody has of late."""
-        gaps = [gap for left, gap in self._gaps if left > now - PRESSURE]
-        return sum(gaps) / max(1, len(gaps))
+    def _late_gaps(self, now: float) -> list[float]:
+        """Return seconds between two that left the queue, of those that have of late."""
+        return [gap for left, gap in self._gaps if left > now - PRESSURE]

@@ -7,6 +7,7 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from service.computing.costs import kind_of
 from service.computing.meter import CpuMeter
 from service.http1.body import NO_BODY, Body
 from service.http1.head import NO_REQUEST, HeadReader, ProtocolError, Request
@@ -95,6 +96,14 @@ class Connection:
         self.expires = time.monotonic() + port.max_age * random.uniform(0.9, 1.1)  # noqa: S311
         self._common: dict[str, Any] = {}  # to all its requests' environs
         self.meter = CpuMeter()
+
+    @property
+    def kind(self) -> str:
+        """What the present request has in common with others that cost as much."""
+        request = self.request
+        if not request.kind:
+            request.kind = kind_of(request.method, request.path)
+        return request.kind
 
     def environ(self, request: Request) -> dict[str, Any]:
         """Return the environ of a request, but for the body."""

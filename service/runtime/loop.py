@@ -25,7 +25,9 @@ from service.runtime.port import Port
 
 ACCEPT_AT_ONCE = 128  # connections before the loop looks at anything else
 EVENTS_AT_ONCE = 256  # events before it makes way for the threads, about 10 ms of refusals
-EVENTS_BETWEEN = 32  # events before it looks at the management port
+# Events before it looks at the management port. While threads compute, each system call of an event
+# costs the loop the interpreter for a while.
+EVENTS_BETWEEN = 4
 LINGER = 2.0  # seconds to wait for the client to close, as gunicorn
 FLUSH_TIMEOUT = 5.0  # seconds for an answer of the loop's own; that fits any socket buffer
 EXPIRE_BEAT = 0.01  # seconds at least between two looks at the deadlines
@@ -100,10 +102,10 @@ class EventLoop:
             events = (events[start:] + events[:start])[:EVENTS_AT_ONCE]
         for number, (key, _) in enumerate(events, 1):
             self._dispatch(self.main, key.data)
+            if self.is_cut_short or number % EVENTS_BETWEEN == 0:
+                self.serve_management()
             if self.is_cut_short:
                 break
-            if number % EVENTS_BETWEEN == 0:
-                self.serve_management()
         # At each turn, two or three a request, it took 6 % of a small request's instructions.
         if time.monotonic() >= self.expire_at:
             self.expire()
@@ -158,7 +160,7 @@ class EventLoop:
     def accept(self, port: Port, listener: Any) -> bool:
         """Take new connections, at the expense of idle ones if need be; False if more may wait."""
         accept = port.accepts[listener]
-        for _ in range(ACCEPT_AT_ONCE):
+        for number in range(1, 1 + ACCEPT_AT_ONCE):
             if not port.has_room():
                 self._pause(port)
                 return True
@@ -177,6 +179,8 @@ class EventLoop:
             self.exchange.guard(self.exchange.greet, Connection(port, raw, plain(address)))
             if self.is_cut_short and self.taking:
                 return False
+            if port is self.main and number % EVENTS_BETWEEN == 0:
+                self.serve_management()
         return False
 
     def _pause(self, port: Port) -> None:

@@ -202,7 +202,7 @@ class Pool:
             refusal = self.exchange.answers.refusal(connection.request, close=True)
             answer = partial(self.exchange.guard, self.exchange.answer, connection, refusal, False)
             self.loop.call_soon(answer)
-            connection = self.admission.leave(connection, time.monotonic())
+            connection = self.admission.abandon(connection, time.monotonic())
         return connection
 
     def park(self, client: Client) -> None:

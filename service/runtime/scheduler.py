@@ -78,8 +78,10 @@ class Scheduler:
         elif verdict is RUN:
             self.pool.start(connection)
         else:
-            # From here on any thread may take it. The event loop must not read from it meanwhile.
-            connection.port.watch(connection, 0)
+            # After this turn any thread may take it. The event loop must not read from it then. One
+            # that is whole it leaves alone, see Exchange.
+            if not connection.is_whole:
+                connection.port.watch(connection, 0)
             if connection.phase is not WAITING:
                 connection.port.move(connection, WAITING)
 

@@ -57,6 +57,65 @@ def test_a_turn_ends_early_for_a_slot_that_is_free(loop):
         assert len(began) == 3
 
 
+def before_a_probe(loop, begin):
+    """Return how many of 20 are served before the probe that comes with the first."""
+    order = []
+
+    def on_event(connection):
+        order.append(connection.port)
+        if len(order) == 1:
+            probe.sendall(b"GET")
+
+    def greet(connection):
+        on_event(connection)
+        connection.raw.close()
+
+    loop.exchange.on_event, loop.exchange.greet = on_event, greet
+    with connected(loop.management, watched=True) as (_, probe):
+        begin()
+        loop.turn(1)
+    return order.index(loop.management)
+
+
+def test_a_probe_does_not_wait_for_a_row_of_events(loop):
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connected(loop.main, watched=True))[1] for _ in range(20)]
+
+        assert before_a_probe(loop, lambda: [each.sendall(b"GET") for each in clients]) < 6
+
+
+def test_a_turn_that_is_cut_short_has_its_look_at_probes(loop):
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connected(loop.main, watched=True))[1] for _ in range(20)]
+
+        def begin():
+            loop.is_cut_short = True
+            for client in clients:
+                client.sendall(b"GET")
+
+        assert before_a_probe(loop, begin) == 1
+
+
+def test_a_probe_does_not_wait_for_pipelined_requests(loop):
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connected(loop.main))[0] for _ in range(20)]
+        loop.exchange.advance = lambda connection: loop.exchange.on_event(connection)
+
+        assert before_a_probe(loop, lambda: loop.exchange.pipelined.extend(connections)) < 6
+
+
+def test_a_probe_does_not_wait_for_new_connections(loop):
+    address = loop.main.listeners[0].getsockname()
+    loop.main.limit = 100
+    with ExitStack() as stack:
+
+        def connect():
+            for _ in range(20):
+                stack.enter_context(socket.create_connection(address))
+
+        assert before_a_probe(loop, connect) < 6
+
+
 @pytest.mark.parametrize("stopping", [False, True])
 def test_nor_does_it_take_more_connections_but_at_the_stop(loop, stopping):
     loop.main.limit = 9

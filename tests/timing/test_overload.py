@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -68,6 +69,22 @@ def test_goodput_stays_near_capacity(server, path, factor, share, connections):
         in_time = refusal <= 0.1 + found["lateness"]
         held.append(goodput >= share and in_time and recovery <= 0.5)
     assert held.count(True) == 3
+
+
+def test_cheap_requests_do_not_wait_behind_expensive_ones(server):
+    """Twice as many clients as slots ask for 50 ms of CPU each, again and again. Cheap requests
+    that come beside these wait for nobody, once the server knows that they are cheap.
+    """
+    load(server, "/wait/0.02", "number", 1, 3)
+    with ThreadPoolExecutor() as threads:
+        expensive = threads.submit(load, server, BURN, "closed", 32, 8)
+        cheap = load(server, "/wait/0.02", "open", 20, 7)
+        shed = outcome(expensive.result(), "503", "count")
+    sent = sum(each["count"] for each in cheap["outcomes"].values())
+
+    assert shed > 100  # it was an overload
+    assert outcome(cheap, "200", "count") >= 0.98 * sent
+    assert outcome(cheap, "200", "p50") <= 0.1  # 20 ms, and turns of two that compute
 
 
 def test_metrics_agree_with_the_client(server):
