@@ -207,11 +207,7 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         loop, main = self.loop, self.main
         self.alive = False  # also if nobody has asked for it
         self.log.info("stopping, %d requests in flight", self.admission.running)
-        loop.taking = False
-        for listener in self.sockets:
-            for _ in range(LAST_ACCEPTS):
-                if loop.accept(main, listener):
-                    break
+        self.take_last()
         main.accept(False)
         for listener in self.sockets:
             listener.close()
@@ -233,6 +229,18 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         if cut := len(main.held[ACTIVE]) + len(main.held[WAITING]):
             self.log.warning("%d requests were cut by graceful_timeout", cut)
         self.admission.paused = True  # a thread that is done takes no more
+
+    def take_last(self) -> None:
+        """Take what the kernel has accepted already."""
+        self.loop.taking = False
+        self.admission.paused = True  # as in a turn: no thread takes one that is about to wait
+        try:
+            for listener in self.sockets:
+                for _ in range(LAST_ACCEPTS):
+                    if self.loop.accept(self.main, listener):
+                        break
+        finally:
+            self.admission.paused = False
 
     def is_leaving(self) -> bool:
         """Whether clients are to connect elsewhere."""

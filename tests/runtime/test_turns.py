@@ -23,3 +23,22 @@ def test_a_turn_that_was_cut_short_goes_on_at_once(cut_short):
     assert turns[-1] == ("loop", True, False)
     assert ("threads" in turns) is not cut_short
     assert not admission.paused
+
+
+def test_nobody_leaves_the_queue_while_the_last_connections_enter_it():
+    paused = []
+    admission = SimpleNamespace(paused=False)
+
+    def accept(port, listener):
+        paused.append((listener, admission.paused))
+        return len(paused) == 2  # none is left
+
+    worker = SimpleNamespace(
+        admission=admission, loop=SimpleNamespace(accept=accept), main=None, sockets=["listener"]
+    )
+
+    PodWorker.take_last(worker)
+
+    assert paused == [("listener", True)] * 2
+    assert not admission.paused
+    assert not worker.loop.taking
