@@ -39,6 +39,7 @@ class Clone:
             "KIND_CLUSTER_NAME": CLUSTER,
             "KUBECONFIG": str(self.folder.with_name("kubeconfig")),
             "UP_PORT": str(self.port),
+            "URL": "/version",  # for make load: an endpoint that every fork has
         }
 
     @property

@@ -27,9 +27,9 @@ def test_port_forward_and_curl(app: App, cluster: Cluster) -> None:
     command = ("kubectl", *place, "port-forward", "service/hellopod", ":80")
     with running(*command, until=r"127\.0\.0\.1:\d+", env=cluster.env) as address:
         curl = ("curl", "--noproxy", "*", "--fail", "--silent", "--show-error", "--max-time", "10")
-        body = run(*curl, f"http://{address[0]}/").stdout
+        body = run(*curl, f"http://{address[0]}/api/identity").stdout
 
-    assert body in {f"Hello from container {name}!\n" for name in app.pods()}
+    assert json.loads(body)["pod"] in app.pods()
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def neighbour(app: App) -> Iterator[str]:
     """Give the name of a pod that asks the Service from inside the cluster."""
     core = client.CoreV1Api(app.api)
     metadata = client.V1ObjectMeta(generate_name="neighbour-")
-    url = f"http://hellopod.{app.namespace}.svc/"
+    url = f"http://hellopod.{app.namespace}.svc/version"
     described = pod_like(app, metadata, "python", "-c", NEIGHBOUR, url)
     pod = core.create_namespaced_pod(app.namespace, described, **SOON)
     yield pod.metadata.name

@@ -17,7 +17,7 @@ SECONDS = 20  # of load: enough scrapes for every rate
 # A tenth of the requests are errors; those that wait are three times as many as two pods can serve.
 STREAMS = [
     {"rate": 15, "requests": [["GET", "/chaos/status/500"]]},
-    {"rate": 35, "requests": [["GET", "/"], ["POST", "/api/echo"]]},
+    {"rate": 35, "requests": [["GET", "/version"], ["POST", "/api/chain"]]},
     {"rate": 96, "requests": [["GET", "/chaos/wait?seconds=1"]]},
 ]
 # What is compared with a number is asked for without: a threshold hides whether there is data.

@@ -104,13 +104,15 @@ def test_policies_let_nothing_else_through(chain: dict[str, App], cluster: Clust
     def only_the_chain_is_let_through() -> None:
         for hop, place in places.items():
             others = [other for other in HOPS if other != hop]
-            targets: dict[str, Target] = {other: (addresses[other], 8000, "/") for other in others}
+            targets: dict[str, Target] = {
+                other: (addresses[other], 8000, "/version") for other in others
+            }
             targets |= {f"{other}:9000": (addresses[other], 9000, "/metrics") for other in others}
             callee = {"front": {"middle"}, "middle": {"back"}, "back": set()}[hop]
             assert (hop, place.reached(targets)) == (hop, callee)
 
     def something_is_denied() -> None:
-        assert not places["back"].reached({"front": (addresses["front"], 8000, "/")})
+        assert not places["back"].reached({"front": (addresses["front"], 8000, "/version")})
 
     try:
         eventually(something_is_denied, seconds=NOTICED)
@@ -202,7 +204,7 @@ def open_chain(chain: dict[str, App], cluster: Cluster) -> dict[str, App]:
 
     def all_is_open() -> None:
         targets: dict[str, Target] = {
-            name: (pod.status.pod_ip, 8000, "/") for name, pod in front.items()
+            name: (pod.status.pod_ip, 8000, "/version") for name, pod in front.items()
         }
         assert all(place.reached(targets) == targets.keys() for place in places)
 

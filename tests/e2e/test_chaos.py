@@ -27,7 +27,7 @@ while os.path.exists(f"/proc/{pid}"):
     assert time.monotonic() < killed + 30
     time.sleep(0.001)
 waiting = socket.create_connection(("127.0.0.1", 8000), timeout=30)
-waiting.sendall(b"GET / HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n")
+waiting.sendall(b"GET /version HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n")
 while True:
     try:
         get("/healthz", port=9000, timeout=1)
@@ -64,7 +64,7 @@ def server(app: App) -> Server:
 def the_other_pod_serves(app: App, cluster: Cluster, server: Server) -> Iterator[None]:
     """Assert that all requests to the other pod are answered meanwhile."""
     [other] = [pod for name, pod in app.ready().items() if name != server.name]
-    stream = {"rate": 20, "requests": [["GET", "/"], ["POST", "/api/echo"]]}
+    stream = {"rate": 20, "requests": [["GET", "/version"], ["POST", "/api/chain"]]}
     generator = Generator(app, cluster)
     with generator.running(other.status.pod_ip, 8000, streams=[stream]) as load:
         yield

@@ -3,21 +3,23 @@
 import json
 import os
 import re
+import secrets
 import shutil
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import chdir
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
+from kubernetes import client
 
-from .app import App
+from .app import SOON, App
 from .cluster import Cluster
 from .commands import run, running
 from .kustomization import ROOT, build, reference, write
@@ -27,6 +29,7 @@ from .waiting import eventually
 IMAGE = "hellopod:database"
 DEBIAN = "tests/e2e/postgres"  # Debian's PostgreSQL
 DOWN = 25  # seconds; a readiness probe that asked for the database would have failed by then
+NO_PROVISIONER = "kubernetes.io/no-provisioner"
 NOWHERE = '{"spec": {"selector": {"app.kubernetes.io/name": "nowhere"}}}'
 # The overlay is for a cluster of its own: there the port is free.
 NO_NODE_PORT = [
@@ -115,6 +118,37 @@ class Orders:
         return lines
 
 
+@contextmanager
+def volume(cluster: Cluster, app: App) -> Iterator[None]:
+    """Give the database a volume where the StorageClass makes none. That of kind makes one."""
+    classes = client.StorageV1Api(app.api).list_storage_class(**SOON).items
+    idle = [one.metadata.name for one in classes if one.provisioner == NO_PROVISIONER]
+    if not (cluster.kind_name and idle):
+        yield
+        return
+    node = client.CoreV1Api(app.api).list_node(**SOON).items[-1].metadata.name
+    path = f"/var/local-path-provisioner/{secrets.token_hex(4)}"
+    run("docker", "exec", node, "mkdir", "-m", "0777", "-p", path)
+    on = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": cluster.namespace},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": idle[0],
+            "hostPath": {"path": path},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [on]}]}},
+        },
+    }
+    client.CoreV1Api(app.api).create_persistent_volume(manifest, **SOON)
+    try:
+        yield
+    finally:
+        cluster.kubectl("delete", "pv", cluster.namespace, "--wait=false", namespace=None)
+
+
 @pytest.fixture(scope="module")
 def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository that has followed both guides, with its dependencies locked."""
@@ -158,8 +192,9 @@ def orders(
         app = App(cluster.client(), namespace)
         try:
             orders = Orders(mine, app, f"http://{address[0]}/{service}", fork, postgres)
-            orders.deploy(1)
-            yield orders
+            with volume(mine, app):
+                orders.deploy(1)
+                yield orders
         finally:
             mine.kubectl("delete", "namespace", namespace, "--wait=false", namespace=None)
 
@@ -236,3 +271,29 @@ def test_a_migration_while_old_pods_serve(orders: Orders) -> None:
 
     assert "migrate: from 0001 to 0002" in orders.logs("migrate")
     assert set(placed.result()) == {201}
+
+
+def test_orders_outlive_the_pod_of_their_database(orders: Orders) -> None:
+    ready = set(orders.app.ready())
+    number = orders.place()
+    orders.cluster.kubectl("delete", "pod", "--selector", "app.kubernetes.io/name=postgres")
+    eventually(orders.place, seconds=60)
+
+    assert orders.ask("GET", f"/api/orders/{number}").json()["number"] == number
+    assert set(orders.app.ready()) == ready
+
+
+def test_new_pods_mend_a_database_that_came_back_empty(orders: Orders) -> None:
+    def unready() -> None:
+        assert not orders.app.ready()
+
+    url = "postgresql://orders:orders@127.0.0.1/orders"
+    drop = ("psql", url, "--command", "DROP TABLE orders, alembic_version")
+    orders.cluster.kubectl("exec", "deployment/postgres", "--", *drop)
+    response = orders.ask("POST", "/api/orders", pieces=3)
+    assert (response.status, response.json()["detail"]) == (503, "The schema does not answer.")
+    eventually(unready, seconds=60)
+    orders.cluster.kubectl("rollout", "restart", "deployment/hellopod")
+    eventually(orders.app.settled, seconds=120)
+
+    orders.place()

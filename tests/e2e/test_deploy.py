@@ -104,7 +104,7 @@ def assert_rollout_stands(app: App, http: Http, before: set[str]) -> None:
     assert status.available_replicas == wanted >= 2
     assert 1 <= status.updated_replicas <= status.unavailable_replicas
     assert len(before & set(app.ready())) >= 2
-    answers = [http.get("/") for _ in range(20)]
+    answers = [http.get("/version") for _ in range(20)]
     assert {answer.status for answer in answers} == {200}
     assert {answer.headers["X-Pod-Name"] for answer in answers} <= before | set(app.ready())
 
@@ -118,7 +118,7 @@ def test_deleted_pod_is_replaced(app: App, http: Http) -> None:
     def replaced() -> None:
         end = time.monotonic() + 1
         while time.monotonic() < end:
-            statuses.append(http.get("/").status)
+            statuses.append(http.get("/version").status)
         assert victim not in app.pods()
         app.settled()
 

@@ -63,9 +63,9 @@ def containers(app: App) -> set[tuple[str, int]]:
 
 
 def test_api(dev: Dev) -> None:
-    dev.copy.greet("Edited in")
+    dev.copy.say("Edited in")
 
-    dev.serves("/", "Edited in")
+    dev.serves("/version", "Edited in")
 
 
 def test_config(dev: Dev) -> None:
@@ -84,16 +84,16 @@ def test_added_and_removed_module(dev: Dev) -> None:
     (dev.copy.folder / "service/added").mkdir()
     dev.copy.append("service/added/__init__.py", "")
     dev.copy.append("service/api.py", "import service.added\n")
-    dev.copy.greet("Added to")
-    dev.serves("/", "Added to")
+    dev.copy.say("Added to")
+    dev.serves("/version", "Added to")
 
     shutil.rmtree(dev.copy.folder / "service/added")
     dev.copy.replace("service/api.py", "import service.added\n", "import service.no_more\n")
     dev.prints("No module named 'service.no_more'")
 
     dev.copy.replace("service/api.py", "import service.no_more\n", "")
-    dev.copy.greet("Removed from")
-    dev.serves("/", "Removed from")
+    dev.copy.say("Removed from")
+    dev.serves("/version", "Removed from")
 
 
 def test_syntax_error_and_repair(dev: Dev) -> None:
@@ -101,17 +101,17 @@ def test_syntax_error_and_repair(dev: Dev) -> None:
     dev.prints("invalid syntax (api.py")
 
     dev.copy.replace("service/api.py", r"def broken\(:\n", "")
-    dev.copy.greet("Repaired in")
-    dev.serves("/", "Repaired in")
+    dev.copy.say("Repaired in")
+    dev.serves("/version", "Repaired in")
 
 
 def test_edit_beside_request_under_way(dev: Dev) -> None:
     dev.copy.append("service/api.py", SLOW)
-    dev.copy.greet("Slow in")
-    dev.serves("/", "Slow in")
+    dev.copy.say("Slow in")
+    dev.serves("/version", "Slow in")
 
     with ThreadPoolExecutor() as pool:
         pool.submit(dev.get, "/slow")
         dev.prints("a slow request has begun")
-        dev.copy.greet("Quick in")
-        dev.serves("/", "Quick in")
+        dev.copy.say("Quick in")
+        dev.serves("/version", "Quick in")

@@ -60,13 +60,11 @@ def test_run_and_stop(container: str) -> None:
     address = run("docker", "port", container, "8000").stdout.split()[0]
 
     def answers() -> str:
-        with urllib.request.urlopen(f"http://{address}/", timeout=5) as response:
-            return response.read().decode()
+        with urllib.request.urlopen(f"http://{address}/api/identity", timeout=5) as response:
+            return json.load(response)["pod"]
 
     hostname = container[:12]
-    assert eventually(answers, seconds=20, also=(OSError,)) == (
-        f"Hello from container {hostname}!\n"
-    )
+    assert eventually(answers, seconds=20, also=(OSError,)) == hostname
     start = time.monotonic()
     run("docker", "stop", container)
     assert time.monotonic() - start < 3
@@ -113,7 +111,9 @@ def test_size_and_user(image: str) -> None:
 
     added = (details[image]["Size"] - details[BASE]["Size"]) / 1e6
     print(f"{image} is {added:.1f} MB larger than {BASE}")
+    # begin: leaves with make rename
     assert added <= 15
+    # end: leaves with make rename
     assert details[image]["Config"]["User"] == "10001:10001"
     labels = details[image]["Config"]["Labels"]
     assert labels["org.opencontainers.image.version"] == image.rpartition(":")[2]
@@ -123,8 +123,8 @@ def test_code_change_rebuilds_in_seconds(image: str, tmp_path: Path) -> None:
     for name in ("Dockerfile", ".dockerignore", "requirements.txt"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "service", tmp_path / "service")
-    api = tmp_path / "service" / "api.py"
-    api.write_text(api.read_text().replace("Hello from", "Greetings from"))
+    with (tmp_path / "service/api.py").open("a") as code:
+        code.write("# edited\n")
 
     base = ("--build-arg", f"PYTHON_IMAGE={BASE}")
     start = time.monotonic()

@@ -17,10 +17,10 @@ from .watching import watched
 
 # All that a cluster without more controllers takes, but for tls: the load speaks HTTP.
 COMPONENTS = ("chaos", "grafana-dashboard", "ingress", "openshift", "quota")
-FAST = [["GET", "/"], ["POST", "/api/echo"], ["GET", "/api/identity"]]
+FAST = [["GET", "/version"], ["POST", "/api/chain"], ["GET", "/api/identity"]]
 STREAMS = [{"rate": 15, "requests": FAST, "pool": 30}, {"rate": 15, "requests": FAST}]
 INSTANCE, BURNS = "app_kubernetes_io_instance", "HellopodErrorBudgetBurnsFast"
-FAILING = [{"rate": 10, "requests": [["GET", "/chaos/status/500"], ["GET", "/"]]}]
+FAILING = [{"rate": 10, "requests": [["GET", "/chaos/status/500"], ["GET", "/version"]]}]
 
 
 @pytest.fixture(scope="module")

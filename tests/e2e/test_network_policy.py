@@ -31,7 +31,7 @@ UNREADY = 15  # seconds without an answer to a probe after which a pod is not Re
 SCRAPE = {"hellopod-scrape": "true"}
 # The app's ports, and one that it does not have: number, path, and the answer if one gets there.
 PORTS = {
-    "http": (8000, "/", 200),
+    "http": (8000, "/version", 200),
     "management": (9000, "/metrics", 200),
     "other": (7000, None, "open"),
 }
@@ -80,7 +80,7 @@ class Network:
     def pods_but(self, name: str) -> dict[str, Target]:
         """Return where the pods answer, all but one: none can be kept from itself."""
         others = {pod: found for pod, found in self.pods.items() if pod != name}
-        return {pod: (found.status.pod_ip, 8000, "/") for pod, found in others.items()}
+        return {pod: (found.status.pod_ip, 8000, "/version") for pod, found in others.items()}
 
     def answers_to(self, name: str) -> dict[str, set[Answer]]:
         """Return what all pods answer to a neighbour, by port."""

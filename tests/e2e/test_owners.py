@@ -24,7 +24,7 @@ QUOTA = {
     "limits.ephemeral-storage": "4Gi",
 }
 WHO = """
-body = urllib.request.Request("http://127.0.0.1:8000/api/echo", b"x" * 900000)
+body = urllib.request.Request("http://127.0.0.1:8000/api/chain", b"x" * 900000)
 body.add_header("Content-Type", "application/octet-stream")
 with urllib.request.urlopen(body, timeout=30) as answer:
     status = answer.status

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from .app import App
+from .app import App, Http
 from .browser import Page, chromium
 from .cluster import Cluster
 from .commands import running
@@ -77,6 +77,14 @@ def test_rollout(
 
     assert (page.count("failed"), page.count("shed")) == (0, 0)
     assert page.console() == []
+
+
+def test_who_is_no_browser_gets_text(http: Http) -> None:
+    response = http.get("/")
+
+    assert response.status == 200
+    assert response.headers["Content-Type"].startswith("text/plain")
+    assert response.data.decode() == f"Hello from container {response.headers['X-Pod-Name']}!\n"
 
 
 def test_port_forward_is_remarked(page: Page, app: App, cluster: Cluster) -> None:

@@ -6,6 +6,7 @@ import re
 import pytest
 from kubernetes import client
 
+from . import logs
 from .app import SOON, App
 from .cluster import Cluster
 
@@ -54,14 +55,12 @@ def copy_of_pod(app: App) -> client.V1Pod:
 
 
 def test_log_is_json_without_complaints(app: App) -> None:
-    core = client.CoreV1Api(app.api)
     for name in app.ready():
-        log = core.read_namespaced_pod_log(name, app.namespace, _preload_content=False, **SOON)
-        records = [json.loads(line) for line in log.data.decode().splitlines()]
+        found = logs.records(app, name)
 
-        assert records
-        assert {record["level"] for record in records} <= {"DEBUG", "INFO"}
-        assert {record["pod"] for record in records} == {name}
+        assert found
+        assert logs.complaints(found) == []
+        assert {record["pod"] for record in found} == {name}
 
 
 def test_no_restarts(app: App) -> None:

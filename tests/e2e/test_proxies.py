@@ -18,7 +18,7 @@ from .test_tls import Issuer, put
 HOST = "hellopod.example.com"  # that of the components
 GATEWAY_HOST = "gateway.example.com"  # so that a request says which way it takes
 SLOW = [["GET", "/chaos/wait?seconds=2"], ["POST", "/chaos/wait?seconds=5"]]
-FAST = [["GET", "/"], ["POST", "/api/echo"], ["GET", "/api/identity"]]
+FAST = [["GET", "/version"], ["POST", "/api/chain"], ["GET", "/api/identity"]]
 # Of each way; there are five at once.
 STREAMS = [
     {"rate": 6, "requests": FAST, "pool": 20},  # each is used every 3 s

@@ -22,7 +22,7 @@ LONGER = 5  # times; noise is less, and a series for each path would be a hundre
 KNOWN = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 UNKNOWN = ["BREW", "PROPFIND", "QWERTY"]
 RANDOM = [[method, "/{random}"] for method in KNOWN + UNKNOWN]
-GOOD = [["GET", "/"], ["POST", "/api/echo"], ["GET", "/api/identity"]]
+GOOD = [["GET", "/version"], ["POST", "/api/chain"], ["GET", "/api/identity"]]
 # Fewer clients than one pod has slots, and a new connection for each request, so that all pods see
 # each kind of request.
 STREAMS = [{"clients": 8, "requests": RANDOM}, {"rate": 20, "requests": GOOD}]

@@ -40,18 +40,10 @@ def test_endpoints_are_ready_pods(app: App) -> None:
     eventually(endpoints_match, seconds=60)
 
 
-def test_greeting(http: Http) -> None:
-    response = http.get("/")
-
-    assert response.status == 200
-    assert response.headers["Content-Type"].startswith("text/plain")
-    assert response.data.decode() == f"Hello from container {response.headers['X-Pod-Name']}!\n"
-
-
 def test_pods_answer_by_name(app: App, http: Http) -> None:
     def names_match() -> None:
         before = set(app.ready())
-        answered = {one.headers["X-Pod-Name"] for one in answers(http, "/", before)}
+        answered = {one.headers["X-Pod-Name"] for one in answers(http, IDENTITY, before)}
         assert answered == before == set(app.ready())
         assert len(answered) >= app.least
 
@@ -114,10 +106,9 @@ def test_metrics(http: Http, theirs: bool) -> None:
 
 
 def test_request_id_is_returned(http: Http) -> None:
-    assert http.get("/", **{"X-Request-ID": "from.the-test_1"}).headers["X-Request-ID"] == (
-        "from.the-test_1"
-    )
-    assert re.fullmatch(r"[A-Za-z0-9._-]{1,128}", http.get("/").headers["X-Request-ID"])
+    asked = http.get(IDENTITY, **{"X-Request-ID": "from.the-test_1"})
+    assert asked.headers["X-Request-ID"] == "from.the-test_1"
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,128}", http.get(IDENTITY).headers["X-Request-ID"])
 
 
 def test_unknown_path(http: Http) -> None:

@@ -5,9 +5,9 @@ import logging
 import statistics
 
 import pytest
-from kubernetes import client
 
-from .app import SOON, App
+from . import logs
+from .app import App
 from .cluster import Cluster
 from .commands import run
 from .duration import FULL
@@ -22,7 +22,7 @@ WRITTEN = f"""{STARTED}
 import json, urllib.request
 for _ in range(300):
     try:
-        urllib.request.urlopen("http://127.0.0.1:8000/", timeout=5).read()
+        urllib.request.urlopen("http://127.0.0.1:8000/version", timeout=5).read()
         break
     except OSError:
         time.sleep(0.1)
@@ -55,11 +55,9 @@ def test_container_start_to_ready(app: App, cluster: Cluster) -> None:
 
 def assert_quiet(app: App, pod: str) -> None:
     """Assert that its log has nothing to complain of."""
-    core = client.CoreV1Api(app.api)
-    response = core.read_namespaced_pod_log(pod, app.namespace, _preload_content=False, **SOON)
-    records = [json.loads(line) for line in response.data.decode().splitlines()]
-    assert records
-    assert [record for record in records if record["level"] not in ("DEBUG", "INFO")] == []
+    found = logs.records(app, pod)
+    assert found
+    assert logs.complaints(found) == []
 
 
 def test_pods_write_only_where_they_may(app: App, cluster: Cluster) -> None:

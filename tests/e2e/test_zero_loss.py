@@ -24,7 +24,7 @@ SLOW = [
     [method, f"/chaos/wait?seconds={seconds}"]
     for seconds, method in enumerate(["GET", "POST"] * 5, start=1)
 ]
-FAST = [["GET", "/"], ["POST", "/api/echo"], ["GET", "/api/identity"]]
+FAST = [["GET", "/version"], ["POST", "/api/chain"], ["GET", "/api/identity"]]
 # One slow request a second takes 5.5 slots on average: a third of what a pod has.
 STREAMS = [
     {"rate": RATE / 2, "requests": FAST, "pool": 100},  # each is used every 2 to 3 s

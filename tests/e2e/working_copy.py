@@ -33,6 +33,6 @@ class WorkingCopy:
         assert places == 1, f"{places} places in {file} match {pattern}"
         (self.folder / file).write_text(code)
 
-    def greet(self, words: str) -> None:
-        """Change what `/` says before the pod's name, whatever it says by now."""
-        self.replace("service/api.py", r'f".*( \{pod\})', rf'f"{words}\1')
+    def say(self, words: str) -> None:
+        """Change what `/version` says of Flask, whatever it says by now."""
+        self.replace("service/about.py", "flask=.*,", f'flask="{words}",')
