@@ -94,6 +94,25 @@ def test_chain_lets_just_the_chain_through():
         assert name.startswith(its)
 
 
+def test_chain_is_removed_without_its_namespace():
+    """By kind and label, as `kubectl delete -k` would take the namespace with it."""
+    [(kinds, labels)] = re.findall(
+        r"kubectl -n hellopod delete (\S+) \\\n +-l '.* in \((.*)\)'", GUIDE
+    )
+    removed = {
+        {"hpa": "horizontalpodautoscaler", "pdb": "poddisruptionbudget"}.get(kind, kind)
+        for kind in kinds.split(",")
+    }
+    objects = render("k8s/overlays/chain").objects
+
+    assert {item["kind"].lower() for item in objects} == {*removed, "namespace"}
+    assert {
+        item["metadata"]["labels"]["app.kubernetes.io/instance"]
+        for item in objects
+        if item["kind"] != "Namespace"
+    } == set(labels.split(", "))
+
+
 def instances(peers):
     [peer] = peers
     [label] = peer["podSelector"]["matchExpressions"]

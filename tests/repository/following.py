@@ -1,46 +1,66 @@
 """The guides, followed to the letter: each block of code goes where its first line says."""
 
 import re
-import shutil
 import sys
 from pathlib import Path
 
-from tests.copying import copy
+from tests.copying import REPOSITORY, copy, run
 
 GUIDE = Path("docs/your-own-service.md")
+BARE = Path("docs/without-a-database.md")  # takes the place of most of it
 DATABASE = Path("docs/database.md")  # carries on from there
 FIRST_LINE = r'# ([\w/.-]+)(?:, (at the end|before|instead of))?(?: "([^\n]*)")?'
-GONE = (
-    "service/page.py",
-    "tests/service/test_page.py",
-    "tests/e2e/test_page.py",
-    "tests/process/test_echo.py",
+[COMMAND] = re.findall(r"```sh\n(git rm .*?)```", (REPOSITORY / GUIDE).read_text(), re.DOTALL)
+GONE = tuple(re.findall(r"[\w/.]+/[\w.]+", COMMAND))
+# What the guide tells to delete in files, and how often it is there.
+DELETED = (
+    ("service/openapi.yaml", r"  /(?:api/echo)?:\n(?:   .*\n)+", 2),
+    ("service/openapi.yaml", r"    Echo:\n(?:     .*\n)+", 1),
+    ("service/openapi.yaml", r"    Says which pod answered, .*\n", 1),
+    ("README.md", r"\| `/(?:api/echo)?` \|.*\n", 2),
+    ("SECURITY.md", r"\|.*(?:the page|`/api/echo`).*\n", 2),
+    ("CONTRIBUTING.md", r"\| `tests/browser/` \|.*\n", 1),
+    ("pyproject.toml", r" *\"selenium.*\n", 2),
 )
 BLOCK = re.compile(rf"```(?:python|yaml|toml)\n{FIRST_LINE}\n(.*?)```", re.DOTALL)
 
 
-def follow(directory):
-    """Do in a copy what its guide says."""
-    for path in GONE:
-        (directory / path).unlink()
-    for path in ("service/templates", "tests/browser"):
-        shutil.rmtree(directory / path)
-    contract = directory / "service/openapi.yaml"
-    text, deleted = re.subn(r"(?m)^  /(?:api/echo)?:\n(?:   .*\n)+", "", contract.read_text())
-    assert deleted == 2
-    contract.write_text(text)
-    put_blocks(directory, GUIDE)
+def follow(directory, leaving=()):
+    """Do in a copy what its guide says, but for the blocks of some files."""
+    delete(directory)
+    put_blocks(directory, GUIDE, leaving)
+
+
+def follow_without_database(directory):
+    """Do in a copy what the page for a service without a database says."""
+    delete(directory)
+    put_blocks(directory, BARE)
+
+
+def delete(directory):
+    """Delete the page, the echo and what names them."""
+    result = run(directory, "sh", "-ec", COMMAND)
+    assert result.returncode == 0, result.stderr
+    for path, lines, times in DELETED:
+        file = directory / path
+        text, deleted = re.subn(f"(?m)^{lines}", "", file.read_text())
+        assert (path, deleted) == (path, times)
+        file.write_text(text)
 
 
 def follow_with_database(directory):
-    """Do in a copy what its guide says, and then what the one of the database does."""
-    follow(directory)
+    """Do in a copy what its guide says without its own database, and then what DATABASE does."""
+    follow(directory, leaving=("service/orders.py", "tests/service/test_api.py"))
+    (directory / "k8s/overlays/local/orders-file.yaml").unlink()
+    overlay = directory / "k8s/overlays/local/kustomization.yaml"
+    overlay.write_text(overlay.read_text().replace("  - path: orders-file.yaml\n", ""))
     put_blocks(directory, DATABASE)
 
 
-def put_blocks(directory, page):
-    for block in BLOCK.findall((directory / page).read_text()):
-        put(directory, *block)
+def put_blocks(directory, page, leaving=()):
+    for path, *block in BLOCK.findall((directory / page).read_text()):
+        if path not in leaving:
+            put(directory, path, *block)
 
 
 def put(directory, path, how, anchor, code):

@@ -5,7 +5,16 @@ import sys
 import pytest
 
 from tests.copying import REPOSITORY, copy, run
-from tests.repository.following import BLOCK, DATABASE, GUIDE, follow, put
+from tests.repository.following import (
+    BARE,
+    BLOCK,
+    DATABASE,
+    DELETED,
+    GUIDE,
+    follow,
+    follow_without_database,
+    put,
+)
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import eventually, get
 
@@ -25,6 +34,17 @@ ROWS = {
         "| `hellopod_pieces_ordered_total` | counter | | pieces | pieces ordered | |\n",
     ),
 }
+BARE_ROWS = {
+    "docs/configuration.md": (
+        "| `POD_NAME`",
+        "| `LONGEST_TEXT` | 1000 | most characters of a text |\n",
+    ),
+    "docs/observability.md": (
+        "| `hellopod_dependency_up`",
+        "| `hellopod_words_counted_total` | counter | | words | words counted | |\n",
+    ),
+}
+both = pytest.mark.parametrize("service", ["orders", "words"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +55,21 @@ def orders(tmp_path_factory):
     return directory
 
 
-@pytest.mark.parametrize("page", [GUIDE, DATABASE])
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    """The service without a database."""
+    directory = copy(tmp_path_factory.mktemp("words"))
+    follow_without_database(directory)
+    return directory
+
+
+@pytest.fixture
+def service(request):
+    """One of the two."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.mark.parametrize("page", [GUIDE, BARE, DATABASE])
 def test_every_block_has_a_place(page):
     text = (REPOSITORY / page).read_text()
     languages = ("python", "yaml", "toml")
@@ -43,32 +77,40 @@ def test_every_block_has_a_place(page):
     assert len(BLOCK.findall(text)) == sum(text.count(f"```{each}") for each in languages)
 
 
-def test_its_tests_pass(orders):
-    files = (
-        "tests/service/test_api.py",
-        "tests/service/test_price.py",
-        "tests/service/test_openapi.py",
-    )
-    result = run(orders, sys.executable, "-m", "pytest", "-q", *files)
+def test_names_each_file_to_delete_something_in():
+    text = (REPOSITORY / GUIDE).read_text()
+
+    assert [path for path, *_ in DELETED if f"\n| `{path}` |" not in text] == []
+
+
+@both
+def test_its_tests_pass(service):
+    files = ("test_api.py", "test_price.py", "test_openapi.py")
+    tests = [path for file in files if (service / (path := f"tests/service/{file}")).exists()]
+    result = run(service, sys.executable, "-m", "pytest", "-q", *tests)
 
     assert result.returncode == 0, result.stdout[-3000:]
 
 
-def test_documents_with_its_rows_pass(orders):
-    for path, (anchor, rows) in ROWS.items():
-        put(orders, path, "before", anchor, rows)
+@pytest.mark.parametrize(
+    ("service", "rows"), [("orders", ROWS), ("words", BARE_ROWS)], indirect=["service"]
+)
+def test_documents_with_its_rows_pass(service, rows):
+    for path, (anchor, added) in rows.items():
+        put(service, path, "before", anchor, added)
     page = "tests/documents/test_documents.py"
-    result = run(orders, sys.executable, "-m", "pytest", "-q", page, "-k", "settings or metric")
+    result = run(service, sys.executable, "-m", "pytest", "-q", page, "-k", "settings or metric")
 
     assert result.returncode == 0, result.stdout[-3000:]
     assert "skipped" not in result.stdout
 
 
+@both
 @pytest.mark.parametrize(
     "tool", [("ruff", "check", "service"), ("ruff", "format", "--check", "service"), ("mypy",)]
 )
-def test_its_code_is_clean(orders, tool):
-    result = run(orders, sys.executable, "-m", *tool)
+def test_its_code_is_clean(service, tool):
+    result = run(service, sys.executable, "-m", *tool)
 
     assert result.returncode == 0, result.stdout
 

@@ -22,6 +22,7 @@ OWN_TESTS = (
     "tests/commands/test_requirements.py",
     "tests/commands/test_smoke.py::test_needs_nothing_but_http",
     "tests/process/test_management.py::test_endpoints",
+    "tests/process/test_metrics.py::test_a_trace_becomes_an_exemplar",
     "tests/service/test_api.py",
     "tests/service/test_page.py",
     # Its environment is borrowed, and so not older than its locks.
