@@ -27,7 +27,7 @@ class Gate:
     def __init__(self, algorithm: Algorithm) -> None:
         self.algorithm = algorithm
         self.running: dict[Any, float] = {}
-        self.work = 0.0
+        self.work = self.pace = 0.0
 
     def enter(self, request: Any, now: float) -> None:
         """Note when it began."""

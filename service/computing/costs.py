@@ -64,18 +64,18 @@ class Costs:
 
     def forget(self) -> None:
         """Know nothing of the requests to come."""
-        self._all = Cost(GUESS)
+        self.all = Cost(GUESS)
         self._mean = 0.0  # of all, with no first guess above them: by that all would be light
         self._light = 0.0  # CPU seconds; below that a kind's mean is light
         self._kinds: dict[str, Cost] = {}  # the one that was seen last is last
 
     def of(self, kind: str) -> Cost:
         """Return the cost of a kind; of a new one, that of all."""
-        return self._kinds.get(kind, self._all)
+        return self._kinds.get(kind, self.all)
 
     def note(self, kind: str, seconds: float) -> None:
         """Learn from a request that is done."""
-        self._all.note(seconds)
+        self.all.note(seconds)
         self._mean += WEIGHT * (seconds - self._mean)
         self._light = min(LIGHT, LIGHTER * self._mean)
         if cost := self._kinds.pop(kind, None):

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from service.computing.costs import WEIGHT, Costs
+from service.computing.costs import WEIGHT, Cost, Costs
 from service.computing.meter import SMALL, CpuMeter
 
 LOOK = 0.002  # seconds between two looks: each clock is a system call
@@ -70,8 +70,7 @@ class ComputeGate:
             self._costs.forget()
         cost = self._costs.of(request.kind)
         request.meter.small, request.meter.light = cost.typical < SMALL, self.is_light(request)
-        between = cost.between / max(1, self._parallel)
-        self._next_at = max(self._next_at, now - TOLERANCE) + between
+        self._next_at = max(self._next_at, now - TOLERANCE) + self._between(cost)
         self.running[request] = request.meter
 
     def leave(self, request: Any, now: float, wanted: bool) -> None:
@@ -122,6 +121,18 @@ class ComputeGate:
                 return False
             self._level = len(self.running) + 1
         return True
+
+    @property
+    def pace(self) -> float:
+        return self._costs.of("").between / max(1, self._parallel)
+
+    @property
+    def pace(self) -> float:
+        """Seconds between two requests that enter, of whatever kind."""
+        return self._between(self._costs.all)
+
+    def _between(self, cost: Cost) -> float:
+        return cost.between / max(1, self._parallel)
 
     def _crowd(self) -> float:
         """Return how many that compute are too many."""

@@ -5,8 +5,8 @@ compute it waits for as long as that takes (service/computing). So clients that 
 answers, as many as slots, are all served. In an overload, and for PRESSURE seconds after it, waits
 are bounded, or they would grow until clients give up.
 
-A burst is no overload: it is over once the queue is. One that does not go away is an overload, as
-in CoDel (RFC 8289, section 3).
+A burst is no overload. A queue that does not go away is one, as in CoDel (RFC 8289, section 3). A
+request that would wait for too long in either is refused at once.
 """
 
 import math
@@ -18,13 +18,16 @@ from typing import Any
 
 from service.computing.gate import ComputeGate, process_usage
 
-# A queue this much of QUEUE_TIMEOUT long is full: the forecast is an average, and a client that is
-# refused at the door learns it in milliseconds, one that waits in vain only after QUEUE_TIMEOUT.
+# In an overload a forecast of this much of queue_timeout is too long: it is an average, and a client
+# that is refused at the door learns it in milliseconds, one that waits in vain only at its end.
+# docs/admission.md has what other shares serve.
 FORECAST_SHARE = 0.75
+FORECAST_FROM = 16  # departures; of fewer, chance decides
 PRESSURE = 1.5  # seconds for which an overload is remembered
-# Seconds for which a pod is full before that is an overload: so much of a second's requests, and
-# what came while its node gave it no CPU, it serves. At most so many QUEUE_TIMEOUTs.
-STANDING, ROUNDS = 0.5, 2
+# Seconds for which a pod is found full before that is an overload. A pod that its node gave no CPU
+# for a moment then has time for what came meanwhile.
+STANDING = 0.5
+MOST_STANDING = 2  # times QUEUE_TIMEOUT, as who sets a short one wants a soon answer
 # Seconds between two looks at a queue that has slots, but may not use them: a tenth of the average
 # CPU time, within these. Each look takes some 50 us of CPU, and long computations seldom block.
 LOOK_BEAT, LONGEST_BEAT = 0.002, 0.005
@@ -71,7 +74,7 @@ class Admission:
         self.waiting: deque[tuple[float, Any]] = deque()
         self._light_waiting = 0
         self.refused: Counter[str] = Counter()
-        self._standing = min(STANDING, ROUNDS * queue_timeout)
+        self._standing = min(STANDING, MOST_STANDING * queue_timeout)
         self._full_since = math.inf  # since when each that came has found `limit` others
         self._pressed_until = 0.0
         # When the latest left the queue, and for how long nobody had.
@@ -108,18 +111,23 @@ class Admission:
                     self._still_since = math.inf
                 self.gate.enter(connection, now)
                 return RUN
-            pressed = now < self._pressed_until
+            patience = self._patience(now)
             # A light one leaves the queue before those that the forecast is of, if it has a slot.
-            forecast = pressed and not (light and self._has_slot())
-            if full or (forecast and self._is_slow(now)):
+            forecast = not (light and self._has_slot())
+            if full or (forecast and self._is_slow(now, patience)):
                 return self._refuse(now)
             self._still_since = min(self._still_since, now)
-            # Without an overload one may wait until it would begin, and as long as in it.
-            since = now if pressed else self._full_since + self._standing
             place = self._light_waiting if light else len(self.waiting)
-            self.waiting.insert(place, (since + self.queue_timeout, connection))
+            self.waiting.insert(place, (now + patience, connection))
             self._light_waiting += light
             return WAIT
+
+    def _patience(self, now: float) -> float:
+        """Return for how long a new request may wait: in an overload for queue_timeout, before it
+        until then and queue_timeout; for ever if the pod is not full.
+        """
+        until = 0.0 if self.is_pressed(now) else self._full_since + self._standing - now
+        return until + self.queue_timeout
 
     def _note_load(self, inside: int, now: float) -> None:
         """Begin an overload, or go on with it, where the pod has been full for long."""
@@ -186,6 +194,7 @@ class Admission:
                 self._light_waiting = sum(deadline > now for deadline, _ in light)
                 self.waiting = deque(each for each in self.waiting if each[0] > now)
                 self.refused["timeout"] += len(expired)
+                self._pressed_until = now + PRESSURE
             return expired
 
     def next(self, now: float) -> Any | None:
@@ -237,16 +246,20 @@ class Admission:
         self.gate.enter(connection, now)
         return connection
 
-    def _is_slow(self, now: float) -> bool:
-        """Guess whether one more would wait for too long, by Little's law: from how many wait and
-        how fast they leave. One that runs for 10 s among fast ones keeps nobody from other slots.
-        If nobody has left for as long as one may wait, only one at a time waits and tries.
+    def _is_slow(self, now: float, patience: float) -> bool:
+        """Guess whether one more would wait for longer than its patience, by Little's law: from how
+        many wait and how fast they leave. One that runs for 10 s among fast ones keeps nobody from
+        other slots. If nobody has left for so long, only one at a time waits and tries.
         """
-        if self.waiting and now - self._still_since >= self.queue_timeout:
+        if self.waiting and now - self._still_since >= patience:
             return True
-        # The first few of a burst say little of those to come. So gaps not yet seen count as 0 s.
-        gap = sum(self._late_gaps(now)) / self.limit
-        return len(self.waiting) * gap >= FORECAST_SHARE * self.queue_timeout
+        if self.is_pressed(now):
+            patience *= FORECAST_SHARE
+        gaps = self._late_gaps(now)
+        # The first few of a burst say little of those to come, which leave as fast as the CPU can.
+        unseen = max(0, min(self.limit, FORECAST_FROM) - len(gaps))
+        gap = (sum(gaps) + unseen * self.gate.pace) / (len(gaps) + unseen)
+        return len(self.waiting) * gap >= patience
 
     def _late_gaps(self, now: float) -> list[float]:
         """Return seconds between two that left the queue, of those that have of late."""

@@ -233,21 +233,23 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     def take_last(self) -> None:
         """Take what the kernel has accepted already."""
         self.loop.taking = False
-        self.admission.paused = True  # as in a turn: no thread takes one that is about to wait
-        try:
-            for listener in self.sockets:
-                for _ in range(LAST_ACCEPTS):
-                    if self.loop.accept(self.main, listener):
-                        break
-        finally:
-            self.admission.paused = False
+        for listener in self.sockets:
+            for _ in range(LAST_ACCEPTS):
+                self.admission.paused = True  # no thread takes one that is about to wait
+                try:
+                    is_last = self.loop.accept(self.main, listener)
+                finally:
+                    self.admission.paused = False
+                self.scheduler.start_waiting()
+                if is_last:
+                    break
 
     def is_leaving(self) -> bool:
         """Whether clients are to connect elsewhere."""
         return not self.alive or not self.state.is_serving
 
     def is_pressed(self) -> bool:
-        """Whether the slots have all been taken, or requests refused, a moment ago."""
+        """Whether an overload is remembered: then retries to upstreams would add to it."""
         return self.admission.is_pressed(time.monotonic())
 
     def why_not_ready(self) -> dict[str, Any] | None:

@@ -26,19 +26,18 @@ def test_a_turn_that_was_cut_short_goes_on_at_once(cut_short):
 
 
 def test_nobody_leaves_the_queue_while_the_last_connections_enter_it():
-    paused = []
+    calls = []
     admission = SimpleNamespace(paused=False)
 
     def accept(port, listener):
-        paused.append((listener, admission.paused))
-        return len(paused) == 2  # none is left
+        calls.append((listener, admission.paused))
+        return len(calls) == 3  # none is left
 
-    worker = SimpleNamespace(
-        admission=admission, loop=SimpleNamespace(accept=accept), main=None, sockets=["listener"]
-    )
+    worker = SimpleNamespace(admission=admission, main=None, sockets=["listener"])
+    worker.loop = SimpleNamespace(accept=accept)
+    worker.scheduler = SimpleNamespace(start_waiting=lambda: calls.append(admission.paused))
 
     PodWorker.take_last(worker)
 
-    assert paused == [("listener", True)] * 2
-    assert not admission.paused
+    assert calls == [("listener", True), False] * 2
     assert not worker.loop.taking
