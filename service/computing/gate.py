@@ -124,10 +124,6 @@ class ComputeGate:
 
     @property
     def pace(self) -> float:
-        return self._costs.of("").between / max(1, self._parallel)
-
-    @property
-    def pace(self) -> float:
         """Seconds between two requests that enter, of whatever kind."""
         return self._between(self._costs.all)
 

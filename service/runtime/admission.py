@@ -18,8 +18,8 @@ from typing import Any
 
 from service.computing.gate import ComputeGate, process_usage
 
-# In an overload a forecast of this much of queue_timeout is too long: it is an average, and a client
-# that is refused at the door learns it in milliseconds, one that waits in vain only at its end.
+# In an overload a forecast of this much of queue_timeout is too long: it is an average, and who is
+# refused at the door learns it in milliseconds, who waits in vain only at the end of that time.
 # docs/admission.md has what other shares serve.
 FORECAST_SHARE = 0.75
 FORECAST_FROM = 16  # departures; of fewer, chance decides
