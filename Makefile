@@ -38,10 +38,9 @@ SLOW := tests/process tests/fuzz $(wildcard tests/browser) tests/commands tests/
 # begin: leaves with make rename
 SLOW += tests/repository benchmarks/tests
 # end: leaves with make rename
-# Processes of tests wait more than they compute; two tests at once may share a core.
-PARALLEL := --numprocesses auto --dist worksteal
-# One more than cores for those that time hardly matters to.
+# One more than cores, and two for real processes: these mostly wait.
 QUICKLY := --numprocesses $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN)) --dist worksteal
+PARALLEL := --numprocesses $(shell expr 2 + $$(getconf _NPROCESSORS_ONLN)) --dist worksteal
 
 test: $(VENV)/dev ## Test service, runtime and manifests (2 minutes on two cores)
 	@rm -f $(SELECTED)

@@ -1,6 +1,8 @@
 """Overload: goodput stays near capacity, and the others hear no at once."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -85,6 +87,33 @@ def test_cheap_requests_do_not_wait_behind_expensive_ones(server):
     assert shed > 100  # it was an overload
     assert outcome(cheap, "200", "count") >= 0.98 * sent
     assert outcome(cheap, "200", "p50") <= 0.1  # 20 ms, and turns of two that compute
+
+
+def starve(process):
+    """Give a process no CPU for half a second, and for another half 2 ms in 50."""
+    pauses = [0.5, *[0.048] * 10]
+    try:
+        for pause in pauses:
+            os.kill(process, signal.SIGSTOP)
+            time.sleep(pause)
+            os.kill(process, signal.SIGCONT)
+            time.sleep(0.002)
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
+def test_what_came_while_there_was_no_cpu_is_served(server):
+    """As where pods start beside it: 30 requests a second, and four that wait for long."""
+    with ThreadPoolExecutor() as threads:
+        slow = [threads.submit(get, server.port, "/wait/5") for _ in range(4)]
+        fast = threads.submit(load, server, "/burn/0.002", "open", 30, 4, "new")
+        time.sleep(1.5)
+        starve(server.worker)
+        outcomes = fast.result()["outcomes"]
+
+        assert set(outcomes) <= {"200", "timeout"}
+        assert outcomes["200"]["count"] > 80
+        assert [each.result()[0] for each in slow] == [200] * 4
 
 
 def test_metrics_agree_with_the_client(server):
