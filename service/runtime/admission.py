@@ -20,7 +20,7 @@ from service.computing.gate import ComputeGate, process_usage
 
 # In an overload a forecast of this much of queue_timeout is too long: it is an average, and who is
 # refused at the door learns it in milliseconds, who waits in vain only at the end of that time.
-# docs/admission.md has what other shares serve.
+# In simulation half of it, and all of it, served less.
 FORECAST_SHARE = 0.75
 FORECAST_FROM = 16  # departures; of fewer, chance decides
 PRESSURE = 1.5  # seconds for which an overload is remembered
