@@ -73,6 +73,21 @@ def test_probes_beside_handlers_that_wait_first(handler, load):
     assert found["probe"] <= 0.05
 
 
+@pytest.mark.parametrize("handler", ["c40+w400", "w50+c25", "1:c50,3:w50", "3:c10+w50,2:w20"])
+def test_who_is_refused_hears_so_soon(handler):
+    """In an overload, and when it begins. Short requests do not let others wait in vain."""
+    processor = Processor(1)
+    clients = Clients(processor, ours(processor))
+    capacity = matrix.capacity(handler, 1)
+    clients.open(lambda now: capacity * (3 if now > 2 else 0.5), 8, choose(handler))
+    processor.run(10)
+
+    took = sorted(answer.took for answer in clients.answers if answer.status == 503)
+
+    assert len(took) > 100
+    assert took[int(len(took) * 0.97)] < 0.1
+
+
 def test_a_pod_with_room_refuses_nobody():
     """40 requests a second that take a quarter of the CPU."""
     found = measure(ours, Cell("c6+w94", "x0.25"), 40, 10)

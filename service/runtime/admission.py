@@ -17,13 +17,16 @@ from enum import Enum
 from typing import Any
 
 from service.computing.gate import ComputeGate, process_usage
+from service.runtime.forecast import Forecast
 
-# In an overload a forecast of this much of queue_timeout is too long: it is an average, and who is
-# refused at the door learns it in milliseconds, who waits in vain only at the end of that time.
-# In simulation half of it, and all of it, served less.
-FORECAST_SHARE = 0.75
-FORECAST_FROM = 16  # departures; of fewer, chance decides
+# A wait is forecast to be over so much of queue_timeout before one gives up: it is an average, and
+# who is refused at the door learns it in milliseconds, who waits in vain only at the end. In
+# simulation half of it, and nothing, served less.
+MARGIN = 0.25
 PRESSURE = 1.5  # seconds for which an overload is remembered
+# Seconds after which a pod tries whether it is still one. As many clients as slots, of which some
+# are refused and ask again, would have that for ever.
+LONGEST = 20.0
 # Seconds for which a pod is found full before that is an overload. A pod that its node gave no CPU
 # for a moment then has time for what came meanwhile.
 STANDING = 0.5
@@ -76,11 +79,9 @@ class Admission:
         self.refused: Counter[str] = Counter()
         self._standing = min(STANDING, MOST_STANDING * queue_timeout)
         self._full_since = math.inf  # since when each that came has found `limit` others
-        self._pressed_until = 0.0
-        # When the latest left the queue, and for how long nobody had.
-        self._gaps: deque[tuple[float, float]] = deque(maxlen=limit)
-        # Since when nobody has left the queue. Giving up is not leaving: the slots are still taken.
-        self._still_since = math.inf
+        self._pressed_since = self._pressed_until = 0.0
+        # Light ones move the queue for themselves alone. So there is a forecast without them, too.
+        self._forecast, self._ordinary = Forecast(limit), Forecast(limit)
         self._lock = threading.Lock()
         self._emptied = threading.Event()  # the queue has been, since the latest wait for that
 
@@ -103,20 +104,23 @@ class Admission:
             self._note_load(inside, now)
             full = inside >= self.limit + self.queue_length
             if full and not self._has_slot():
-                return self._refuse(now)
+                return self._refuse(now, overload=True)
             light = self.gate.is_light(connection)
             first = not self._light_waiting if light else not self.waiting
             if first and self._free(connection, now):
                 if not self.waiting:
-                    self._still_since = math.inf
+                    self._forecast.clear()
+                    self._ordinary.clear()
                 self.gate.enter(connection, now)
                 return RUN
             patience = self._patience(now)
             # A light one leaves the queue before those that the forecast is of, if it has a slot.
             forecast = not (light and self._has_slot())
-            if full or (forecast and self._is_slow(now, patience)):
-                return self._refuse(now)
-            self._still_since = min(self._still_since, now)
+            if full or (forecast and self._is_slow(now, patience, light)):
+                # It is none yet where others could wait that found the pod full: a burst may do so.
+                return self._refuse(now, overload=full or now == self._full_since)
+            for each in (self._forecast,) if light else (self._forecast, self._ordinary):
+                each.enter(now)
             place = self._light_waiting if light else len(self.waiting)
             self.waiting.insert(place, (now + patience, connection))
             self._light_waiting += light
@@ -130,16 +134,22 @@ class Admission:
         return until + self.queue_timeout
 
     def _note_load(self, inside: int, now: float) -> None:
-        """Begin an overload, or go on with it, where the pod has been full for long."""
+        """Begin an overload, or go on with it, where the pod has been full for a while."""
         if inside < self.limit and self._has_thread():
             self._full_since = math.inf
             return
         self._full_since = min(self._full_since, now)
         if now - self._full_since >= self._standing:
-            self._pressed_until = now + PRESSURE
+            self._press(now)
 
-    def _refuse(self, now: float) -> Verdict:
-        self._pressed_until = now + PRESSURE
+    def _press(self, now: float) -> None:
+        if now >= self._pressed_until:
+            self._pressed_since = now
+        self._pressed_until = min(now + PRESSURE, self._pressed_since + LONGEST)
+
+    def _refuse(self, now: float, overload: bool) -> Verdict:
+        if overload or self.is_pressed(now):
+            self._press(now)
         self.refused["full"] += 1
         return REFUSE
 
@@ -150,8 +160,7 @@ class Admission:
     def mostly_computes(self, now: float) -> bool:
         """Whether requests that recently left the queue keep the interpreter busy."""
         with self._lock:
-            gaps = self._late_gaps(now)
-            return self.gate.work > MOSTLY * sum(gaps) / max(1, len(gaps))
+            return self.gate.work > MOSTLY * self._forecast.gap(now)
 
     def count_refused(self, reason: str) -> None:
         """Count one that was refused before it could be offered."""
@@ -194,7 +203,6 @@ class Admission:
                 self._light_waiting = sum(deadline > now for deadline, _ in light)
                 self.waiting = deque(each for each in self.waiting if each[0] > now)
                 self.refused["timeout"] += len(expired)
-                self._pressed_until = now + PRESSURE
             return expired
 
     def next(self, now: float) -> Any | None:
@@ -238,29 +246,26 @@ class Admission:
             return None
         _, connection = self.waiting[place]
         del self.waiting[place]
-        self._light_waiting -= place < self._light_waiting
+        if place < self._light_waiting:
+            self._light_waiting -= 1
+        else:
+            self._ordinary.leave(now, len(self.waiting) - self._light_waiting)
+        self._forecast.leave(now, len(self.waiting))
         if not self.waiting:
             self._emptied.set()
-        self._gaps.append((now, now - self._still_since))
-        self._still_since = now if self.waiting else math.inf
         self.gate.enter(connection, now)
         return connection
 
-    def _is_slow(self, now: float, patience: float) -> bool:
-        """Guess whether one more would wait for longer than its patience, by Little's law: from how
-        many wait and how fast they leave. One that runs for 10 s among fast ones keeps nobody from
-        other slots. If nobody has left for so long, only one at a time waits and tries.
+    def _is_slow(self, now: float, patience: float, light: bool) -> bool:
+        """Guess whether one more would wait for longer than its patience. If nobody has left for so
+        long, only one at a time waits and tries.
         """
-        if self.waiting and now - self._still_since >= patience:
-            return True
-        if self.is_pressed(now):
-            patience *= FORECAST_SHARE
-        gaps = self._late_gaps(now)
-        # The first few of a burst say little of those to come, which leave as fast as the CPU can.
-        unseen = max(0, min(self.limit, FORECAST_FROM) - len(gaps))
-        gap = (sum(gaps) + unseen * self.gate.pace) / (len(gaps) + unseen)
-        return len(self.waiting) * gap >= patience
-
-    def _late_gaps(self, now: float) -> list[float]:
-        """Return seconds between two that left the queue, of those that have of late."""
-        return [gap for left, gap in self._gaps if left > now - PRESSURE]
+        longest = patience - MARGIN * self.queue_timeout
+        waiting, pace = len(self.waiting), self.gate.pace
+        queues = [(self._forecast, waiting)]
+        if not light:
+            queues.append((self._ordinary, waiting - self._light_waiting))
+        return any(
+            each.stands(number, now, patience) or each.is_longer(number, now, longest, pace)
+            for each, number in queues
+        )

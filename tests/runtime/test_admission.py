@@ -528,22 +528,19 @@ def test_as_many_as_slots_are_never_refused():
     assert not process.admission.refused
 
 
-def test_one_that_finds_a_full_pod_waits_for_as_long_as_until_the_end_of_an_overload():
-    """For STANDING and QUEUE_TIMEOUT; then it was one."""
+def test_one_that_finds_a_full_pod_waits_for_half_a_second_and_queue_timeout():
     process = Process()
     process.offer(16)
     process.compute(0.2, *process.running)
     assert process.offer() is Verdict.WAIT
     process.compute(0.78, *process.running)
     assert not process.admission.take_expired(process.now)
-    assert not process.admission.is_pressed(process.now)
     process.compute(0.04, *process.running)
 
     expired = process.admission.take_expired(process.now)
 
     assert len(expired) == 1  # the others came before
     assert process.admission.refused == {"timeout": 1}
-    assert process.admission.is_pressed(process.now)
 
 
 def overloaded(seconds):
@@ -582,7 +579,37 @@ def test_who_would_wait_in_vain_hears_so_at_once_before_it_is_an_overload():
 
     assert Verdict.REFUSE not in verdicts[:16]
     assert verdicts[-1] is Verdict.REFUSE
-    assert process.admission.is_pressed(process.now)
+
+
+@pytest.mark.parametrize(("seconds", "begins"), [(0.02, False), (0.06, True)])
+def test_it_is_an_overload_if_the_first_in_a_full_pod_would_wait_in_vain(seconds, begins):
+    """And not if a burst is only a few too many: the next one would be refused for it."""
+    process = Process()
+    know(process, {"GET /": seconds})
+    while process.offer() is not Verdict.REFUSE:
+        process.now += 0.0001
+
+    assert process.admission.running + len(process.admission.waiting) < 48
+    assert process.admission.is_pressed(process.now) is begins
+
+
+def test_an_overload_is_tried_again_after_20_s():
+    """As many clients as slots, and once one more: those that are refused ask again at once."""
+    process = Process()
+    know(process, {"GET /": 0.1})
+    assert process.offer(17) is Verdict.REFUSE
+    begun, refused = process.now, 0
+    while process.now < begun + 25:
+        process.serve(0.1, 1)
+        process.admission.take_expired(process.now)
+        before = process.admission.refused.total()
+        while process.admission.running + len(process.admission.waiting) < 16:
+            if process.offer() is Verdict.REFUSE:
+                break
+        if process.admission.refused.total() > before:
+            refused = process.now
+
+    assert begun + 18 < refused < begun + 22
 
 
 def test_a_burst_is_no_overload():
@@ -691,6 +718,34 @@ def test_one_long_request_is_no_reason_to_refuse_others():
 
     assert process.offer(5) is Verdict.WAIT
     assert not process.admission.refused
+
+
+def test_one_that_gave_up_long_ago_is_no_reason_to_refuse_others():
+    process = Process(limit=1)
+    process.offer(2)
+    process.wait(1)
+    assert process.admission.take_expired(process.now)
+    process.leave(process.running[0])
+    process.wait(5)
+
+    assert [process.offer() for _ in range(3)] == [Verdict.RUN, Verdict.WAIT, Verdict.WAIT]
+
+
+def test_nor_is_one_that_left_while_short_ones_waited():
+    process = Process()
+    know(process, {HEAVY: 0.02, LIGHT: 0.001})
+    process.offer(16, HEAVY)
+    process.wait(1)
+    process.offer(kind=HEAVY)
+    process.offer(2, LIGHT)
+    process.leave(process.running[0])
+    assert all(each.kind == LIGHT for _, each in process.admission.waiting)
+    for _ in range(9):
+        process.now += 0.1
+        process.offer(kind=LIGHT)
+        process.leave(process.running[0])
+
+    assert [process.offer(kind=HEAVY) for _ in range(2)] == [Verdict.WAIT, Verdict.WAIT]
 
 
 def test_few_wait_in_vain_where_nothing_moves():

@@ -145,7 +145,8 @@ def test_its_turn_ends_for_one_that_waits_while_threads_sleep(two):
     for connection in (first, second):
         pool.admission.offer(connection, 0.0)
     pool.admission.paused = True
-    pool.admission._gaps.append((time.monotonic(), 0.2))
+    pool.admission._forecast.enter(time.monotonic() - 0.2)
+    pool.admission._forecast.leave(time.monotonic(), 1)
 
     assert served(pool, first) is None
     assert (pool.loop.cuts, pool.loop.woken) == ([1], [])
