@@ -90,14 +90,14 @@ def test_cheap_requests_do_not_wait_behind_expensive_ones(server):
 
 
 def starve(process):
-    """Give a process no CPU for half a second, and for another half 2 ms in 50."""
-    pauses = [0.5, *[0.048] * 10]
+    """Give a process no CPU for 0.7 s, and then 3 ms in 40 for 0.3 s more."""
+    pauses = [0.7, *[0.037] * 8]
     try:
         for pause in pauses:
             os.kill(process, signal.SIGSTOP)
             time.sleep(pause)
             os.kill(process, signal.SIGCONT)
-            time.sleep(0.002)
+            time.sleep(0.003)
     finally:
         os.kill(process, signal.SIGCONT)
 
