@@ -114,17 +114,21 @@ class Admission:
                 self.gate.enter(connection, now)
                 return RUN
             patience = self._patience(now)
-            # A light one leaves the queue before those that the forecast is of, if it has a slot.
-            forecast = not (light and self._has_slot())
-            if full or (forecast and self._is_slow(now, patience, light)):
-                # It is none yet where others could wait that found the pod full: a burst may do so.
+            # A light one with a slot leaves the queue before those that the forecast is of.
+            is_next = light and self._has_slot()
+            if full or (not is_next and self._is_slow(now, patience, light)):
+                # A burst may be a few too many. It is an overload if already the first of those
+                # that find the pod full would wait in vain.
                 return self._refuse(now, overload=full or now == self._full_since)
-            for each in (self._forecast,) if light else (self._forecast, self._ordinary):
-                each.enter(now)
-            place = self._light_waiting if light else len(self.waiting)
-            self.waiting.insert(place, (now + patience, connection))
-            self._light_waiting += light
+            self._wait(connection, now, patience, light)
             return WAIT
+
+    def _wait(self, connection: Any, now: float, patience: float, light: bool) -> None:
+        for each in (self._forecast,) if light else (self._forecast, self._ordinary):
+            each.enter(now)
+        place = self._light_waiting if light else len(self.waiting)
+        self.waiting.insert(place, (now + patience, connection))
+        self._light_waiting += light
 
     def _patience(self, now: float) -> float:
         """Return for how long a new request may wait: in an overload for queue_timeout, before it
