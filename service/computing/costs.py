@@ -10,8 +10,8 @@ from functools import lru_cache
 from service.computing.meter import SMALL
 
 GUESS = 0.01  # CPU seconds of a typical request, while nothing is known, and after a silence
-# A thread gives the interpreter to the next after 5 ms (sys.getswitchinterval). What needs less is
-# done within its turn, and others hardly notice.
+# CPU seconds: eight turns of the interpreter (SWITCH_INTERVAL in the worker). As only one such
+# computes at a time, others hardly notice.
 LIGHT = 0.004
 LIGHTER = 0.5  # of the average; where all are alike, none is light
 STEP = 1.1  # factor by which the typical CPU time moves with each request

@@ -57,11 +57,11 @@ class ComputeGate:
         self._busy = False
         self._cores = 1  # that work for us at the same time, as C code lets them
         self._parallel = 1.0  # of these, on average, while there is work for two
-        self.work = 0.05  # the average of those that are not small; at first a guess to be careful
+        self.work = 0.05  # average, in which small ones count little; at first a careful guess
         self._costs = Costs()
         self._next_at = 0.0  # when one more may enter
         self._level = 0  # requests that may run, however many are runnable
-        self._fell = False  # with the last request that left
+        self._fell = False  # with the last request that left a crowd
 
     def enter(self, request: Any, now: float) -> None:
         """Note a request that runs from now on."""

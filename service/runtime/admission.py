@@ -1,12 +1,12 @@
 """Who may run: a limit of running requests, a bounded queue before it, and an early no.
 
-Without an overload a request that finds fewer than `limit` others is not refused: if too many
-compute it waits for as long as that takes (service/computing). So clients that wait for their
-answers, as many as slots, are all served. In an overload, and for PRESSURE seconds after it, waits
-are bounded, or they would grow until clients give up.
+Without an overload a request that finds fewer than `limit` others, and a thread, is not refused: if
+too many compute it waits for as long as that takes (service/computing). So clients that wait for
+their answers, as many as slots, are all served. In a full pod, and in an overload, waits are
+bounded, or they would grow until clients give up.
 
-A burst is no overload. A queue that does not go away is one, as in CoDel (RFC 8289, section 3). A
-request that would wait for too long in either is refused at once.
+A burst is no overload. A queue that does not go away is one, as in CoDel (RFC 8289, section 3).
+Where waits are bounded, a request that would wait for too long is refused at once.
 """
 
 import math
@@ -24,9 +24,9 @@ from service.runtime.forecast import Forecast
 # simulation half of it, and nothing, served less.
 MARGIN = 0.25
 PRESSURE = 1.5  # seconds for which an overload is remembered
-# Seconds after which a pod tries whether it is still one. As many clients as slots, of which some
-# are refused and ask again, would have that for ever.
-LONGEST = 20.0
+# Seconds after which an overload is forgotten, to see whether there still is one. As many clients
+# as slots, of which some are refused and ask again at once, would keep it up for ever.
+LONGEST_OVERLOAD = 20.0
 # Seconds for which a pod is found full before that is an overload. A pod that its node gave no CPU
 # for a moment then has time for what came meanwhile.
 STANDING = 0.5
@@ -109,8 +109,8 @@ class Admission:
             first = not self._light_waiting if light else not self.waiting
             if first and self._free(connection, now):
                 if not self.waiting:
-                    self._forecast.clear()
-                    self._ordinary.clear()
+                    self._forecast.rest()
+                    self._ordinary.rest()
                 self.gate.enter(connection, now)
                 return RUN
             patience = self._patience(now)
@@ -149,7 +149,7 @@ class Admission:
     def _press(self, now: float) -> None:
         if now >= self._pressed_until:
             self._pressed_since = now
-        self._pressed_until = min(now + PRESSURE, self._pressed_since + LONGEST)
+        self._pressed_until = min(now + PRESSURE, self._pressed_since + LONGEST_OVERLOAD)
 
     def _refuse(self, now: float, overload: bool) -> Verdict:
         if overload or self.is_pressed(now):
@@ -162,7 +162,7 @@ class Admission:
         return now < self._pressed_until
 
     def mostly_computes(self, now: float) -> bool:
-        """Whether requests that recently left the queue keep the interpreter busy."""
+        """Whether those that recently left the queue keep the interpreter busy; so if none has."""
         with self._lock:
             return self.gate.work > MOSTLY * self._forecast.gap(now)
 

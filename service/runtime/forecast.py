@@ -34,12 +34,12 @@ class Forecast:
             self._forget_first()
         self._still_since = now if waiting else math.inf
 
-    def clear(self) -> None:
-        """Note that nobody waits, though a slot is free."""
+    def rest(self) -> None:
+        """Note that nobody waits, and a slot is free. What was learned stays."""
         self._still_since = math.inf
 
     def gap(self, now: float) -> float:
-        """Return the mean of seconds between two that left of late; 0 without any."""
+        """Return seconds between two that left of late, while others waited; 0 without any."""
         self._forget(now)
         return self._seconds / max(1, len(self._left))
 

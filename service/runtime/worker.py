@@ -235,7 +235,7 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         self.loop.taking = False
         for listener in self.sockets:
             for _ in range(LAST_ACCEPTS):
-                self.admission.paused = True  # no thread takes one that is about to wait
+                self.admission.paused = True  # as in take_turns: nobody leaves the queue now
                 try:
                     is_last = self.loop.accept(self.main, listener)
                 finally:

@@ -677,7 +677,7 @@ def test_the_forecast_is_right_where_few_leave_a_large_pod():
     assert len(process.admission.waiting) == 3
 
 
-def test_an_overload_is_forgotten_within_two_seconds():
+def test_a_burst_after_an_overload_is_served():
     process = overloaded(0.28)
     for _ in range(48):
         if process.running:

@@ -58,8 +58,8 @@ def test_it_forgets():
     forecast, now = moving(0.02, ENOUGH)
 
     assert forecast.gap(now + MEMORY - 0.4) == pytest.approx(0.02)
+    assert wait(forecast, now + MEMORY, pace=0.01) == pytest.approx(0.1, abs=0.002)
     assert forecast.gap(now + MEMORY) == 0
-    assert forecast.is_longer(10, now + MEMORY, 0.09, 0.01)
 
 
 def test_a_queue_that_nobody_leaves_stands():
@@ -70,13 +70,13 @@ def test_a_queue_that_nobody_leaves_stands():
     assert not forecast.stands(0, now + 0.3, 0.3)
 
 
-@pytest.mark.parametrize("how", ["left", "cleared"])
+@pytest.mark.parametrize("how", ["left", "rested"])
 def test_a_queue_that_was_empty_begins_anew(how):
     forecast, now = moving(0.02, 1)
     if how == "left":
         forecast.leave(now + 0.1, 0)
     else:
-        forecast.clear()
+        forecast.rest()
 
     forecast.enter(now + 5)
 

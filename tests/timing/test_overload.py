@@ -102,7 +102,7 @@ def starve(process):
         os.kill(process, signal.SIGCONT)
 
 
-def test_what_came_while_there_was_no_cpu_is_served(server):
+def test_what_came_while_there_was_no_cpu_is_not_refused(server):
     """As where pods start beside it: 30 requests a second, and four that wait for long."""
     with ThreadPoolExecutor() as threads:
         slow = [threads.submit(get, server.port, "/wait/5") for _ in range(4)]
@@ -112,7 +112,7 @@ def test_what_came_while_there_was_no_cpu_is_served(server):
         outcomes = fast.result()["outcomes"]
 
         assert set(outcomes) <= {"200", "timeout"}
-        assert outcomes["200"]["count"] > 80
+        assert outcomes["200"]["count"] > 80  # of 120; a client gives up after a second
         assert [each.result()[0] for each in slow] == [200] * 4
 
 
