@@ -39,13 +39,42 @@ def test_second_run_installs_nothing():
     assert make("--question", ".venv/dev", ".venv/runtime", ".venv/reload").returncode == 0
 
 
-def test_e2e_ends_with_the_longer_run():
-    """The one whose end lists what was not seen."""
-    apart, rest = make("--silent", "--dry-run", "e2e", "PYTEST=").stdout.splitlines()[-2:]
-    files = ("tests/e2e/test_up.py", "tests/e2e/test_addresses.py")
+def test_each_test_on_a_cluster_runs_once():
+    """On one of two clusters, or apart from both."""
+    apart, others = re.findall(r"pytest (tests/e2e[^&]*)", commands("e2e-rest"))
+    [loading] = re.findall(r"pytest (tests/e2e.*)", commands("e2e-load"))
+    left_out = set(re.findall(r"--ignore=(\S+)", others))
 
-    assert apart.endswith(f"pytest {' '.join(files)}")
-    assert f"pytest tests/e2e {' '.join(f'--ignore={file}' for file in files)}" in rest
+    assert left_out == {*loading.split(), *apart.split()}
+    assert len(left_out) == len(loading.split()) + len(apart.split())
+    assert all((REPOSITORY / file).exists() for file in left_out)
+    assert "--cluster-name" in others and "--cluster-name" not in loading
+
+
+def commands(target):
+    printed = make("--silent", "--dry-run", target, "PYTEST=").stdout
+    return printed.replace("\\\n", "")
+
+
+@pytest.mark.parametrize("clusters", [1, 2])
+@pytest.mark.parametrize("pytest_", ["exit 0", """case "$*" in *test_up*) exit 1;; esac"""])
+def test_what_either_cluster_showed_is_printed_once(programs, pytest_, clusters):
+    """Also where a test of one failed: the other goes on."""
+    variables = programs(pytest=f"echo ran $*; {pytest_}")
+    run = make("--silent", "e2e", "PYTEST=", f"CLUSTERS={clusters}", *variables)
+    passed = pytest_ == "exit 0"
+
+    assert (run.returncode == 0) is passed
+    assert run.stdout.count("ran tests/e2e/test_up.py") == 1
+    assert run.stdout.count("ran tests/e2e/test_alerts.py") == 1
+    assert run.stdout.count("--cluster-name hellopod-e2e-rest") == passed
+
+
+def test_a_selection_of_e2e_needs_one_cluster(programs):
+    run = make("--silent", "e2e", "PYTEST=-k name", *programs(pytest="echo ran $*"))
+
+    assert run.stdout.count("ran tests/e2e") == 1
+    assert run.stdout.endswith(" -k name\n")
 
 
 def test_every_folder_of_tests_runs():

@@ -75,9 +75,13 @@ def cluster(
     if pytestconfig.getoption("read_only"):
         yield found(pytestconfig.getoption("context"), pytestconfig.getoption("namespace"))
         return
-    context, image, keep = map(pytestconfig.getoption, ("context", "image", "keep_cluster"))
+    option = pytestconfig.option
+    context, image, keep = option.context, option.image, option.keep_cluster
     directory = tmp_path_factory.mktemp("cluster")
-    place = foreign(context, directory, image, keep) if context else own(directory, image, keep)
+    if context:
+        place = foreign(context, directory, image, keep)
+    else:
+        place = own(directory, image, keep, option.cluster_name)
     with place as cluster, metrics_api.provided(cluster, keep):
         if cluster.kind_name:
             # Its nodes cannot pull what was built here.

@@ -2,11 +2,19 @@
 
 import pytest
 
+from . import cluster
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hellopod")
     group.addoption(
         "--keep-cluster", action="store_true", help="leave the cluster, or the namespace, in place"
+    )
+    group.addoption(
+        "--cluster-name",
+        metavar="NAME",
+        default=cluster.NAME,
+        help="what kind calls the cluster made here (%(default)s); two runs at once need two",
     )
     group.addoption(
         "--context",
