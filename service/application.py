@@ -10,6 +10,7 @@ from inspect import CO_COROUTINE
 from types import FunctionType, MethodType
 from typing import Any
 
+import flask.app
 from flask import Flask, Response, request_tearing_down
 from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
@@ -23,6 +24,15 @@ from service.response import PlainResponse
 from service.routing import Adapter, Routes
 from service.sessions import Sessions
 
+# What this does in place of Flask.
+SHORTER = (
+    "create_url_adapter",
+    "dispatch_request",
+    "do_teardown_request",
+    "ensure_sync",
+    "preprocess_request",
+    "process_response",
+)
 RAISED = object()  # stands for the exception that is being handled
 MOST_HOSTS = 64  # to remember; a service has one or two, and clients may invent any
 
@@ -36,13 +46,16 @@ class Application(Flask):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.hosts: dict[tuple[str, str], tuple[str, str]] = {}
+        # An agent that watches a service may replace Flask's methods, and has to be called.
+        self.plain = not any(map(is_replaced, SHORTER))
         super().__init__(*args, **options)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return a plain function or method as it is; leave all else to Flask."""
         plain = func.__func__ if type(func) is MethodType else func
         if (
-            type(plain) is FunctionType
+            self.plain
+            and type(plain) is FunctionType
             and not plain.__code__.co_flags & CO_COROUTINE
             and not plain.__dict__  # where inspect.markcoroutinefunction leaves its mark
         ):
@@ -51,8 +64,8 @@ class Application(Flask):
 
     def create_url_adapter(self, request: FlaskRequest | None) -> MapAdapter | None:
         """Bind the map to a request; look at each host only once."""
-        if request is None:
-            return super().create_url_adapter(None)
+        if request is None or not self.plain:
+            return super().create_url_adapter(request)
         environ, config, routes = request.environ, self.config, self.url_map
         scheme = environ["wsgi.url_scheme"]
         where = scheme, environ.get("HTTP_HOST", "")
@@ -105,6 +118,8 @@ class Application(Flask):
 
     def preprocess_request(self) -> ResponseReturnValue | None:
         """Call the hooks before a view, of app and blueprints; return the first answer."""
+        if not self.plain:
+            return super().preprocess_request()
         asked = current_request()
         names = (None, *reversed(asked.blueprints))
         for name in names:
@@ -120,7 +135,9 @@ class Application(Flask):
     def dispatch_request(self) -> ResponseReturnValue:
         """Call the view; leave OPTIONS, and paths without a view, to Flask."""
         asked = current_request()
-        if asked.url_rule is None or asked.routing_exception or asked.method == "OPTIONS":
+        if not self.plain or asked.method == "OPTIONS":
+            return super().dispatch_request()
+        if asked.url_rule is None or asked.routing_exception:
             return super().dispatch_request()
         view = self.ensure_sync(self.view_functions[asked.url_rule.endpoint])
         answer: ResponseReturnValue = view(**asked.view_args or {})
@@ -128,6 +145,8 @@ class Application(Flask):
 
     def process_response(self, response: Response) -> Response:
         """Call the hooks after a view, and save the session; then choose how to send it."""
+        if not self.plain:
+            return super().process_response(response)
         context = request_ctx._get_current_object()  # type: ignore[attr-defined]
         for after in context._after_request_functions:
             response = self.ensure_sync(after)(response)
@@ -145,10 +164,17 @@ class Application(Flask):
         """Call what ends a request."""
         if exc is RAISED:
             exc = sys.exc_info()[1]
+        if not self.plain:
+            return super().do_teardown_request(exc)
         for name in (*current_request().blueprints, None):
             for teardown in reversed(self.teardown_request_funcs.get(name, ())):
                 self.ensure_sync(teardown)(exc)
         request_tearing_down.send(self, _async_wrapper=self.ensure_sync, exc=exc)
+
+
+def is_replaced(name: str) -> bool:
+    """Tell whether a method of Flask is not Flask's own."""
+    return getattr(vars(Flask)[name], "__globals__", None) is not vars(flask.app)
 
 
 def decode(text: Any) -> Any:

@@ -1,5 +1,8 @@
 """Errors as problem details (RFC 9457)."""
 
+from io import BytesIO
+from typing import Any
+
 from flask import Flask, abort, json
 from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.wrappers import Response
@@ -22,11 +25,14 @@ def problem(error: HTTPException) -> Response:
     """Turn an HTTP error into application/problem+json, with the headers it came with.
 
     Flask hands over neither redirects nor errors without a code. Werkzeug calls whatever ends the
-    reading of a body a disconnect; the runtime knows better.
+    reading of a body a disconnect; the runtime knows better. An error that brings an answer of its
+    own keeps that.
     """
     if isinstance(error.__context__, ProtocolError):
         return unreadable_body(error.__context__)
     response: Response = error.get_response()
+    if error.response is not None:
+        return response
     response.content_type = "application/problem+json"
     response.data = (
         json.dumps(
@@ -34,12 +40,21 @@ def problem(error: HTTPException) -> Response:
                 "type": "about:blank",
                 "title": error.name,
                 "status": error.code,
-                "detail": error.description,
+                "detail": readable(error.description),
             }
         )
         + "\n"
     )
     return response
+
+
+def readable(description: Any) -> Any:
+    """Return what an error says, as Flask does: its text, but for what is JSON already."""
+    try:
+        json.dumps(description)
+    except (TypeError, ValueError, RecursionError):
+        return str(description)
+    return description
 
 
 def unreadable_body(error: ProtocolError) -> Response:
@@ -59,7 +74,9 @@ def refuse_large_body() -> None:
     length, most = asked.content_length, asked.max_content_length
     too_large = most is not None and (length or 0) > most
     if length is None and environ.get("wsgi.input_terminated"):
-        asked.get_data()
+        body = asked.get_data()
         too_large = environ["wsgi.input"].read(1) != b""
+        # A view may read it in any of Flask's ways, as a stream too.
+        environ["wsgi.input"] = asked.stream = BytesIO(body)
     if too_large:
         abort(413)

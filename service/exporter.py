@@ -1,6 +1,7 @@
 """prometheus-flask-exporter with bounded methods, and labels that are looked up once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from operator import attrgetter
 from timeit import default_timer
 from typing import Any
@@ -105,14 +106,13 @@ class Counting:
     def after(self, response: Response) -> Response:
         """Count a response."""
         asked = current_request()
-        bound_method(asked)
         marks = vars(asked)
         if self.exporter._default_labels or not marks.keys().isdisjoint(MARKS):
             return self.slowly(response)
         for pattern in self.exporter.excluded_paths or ():
             if pattern.match(asked.path):
                 return response
-        group, method, status = str(self.group(asked)), asked.method, response.status_code
+        group, method, status = str(self.group(asked)), bounded(asked.method), response.status_code
         series = self.series.get((group, method, status))
         if series is None or "prom_start_time" not in marks:
             response = self.slowly(response)
@@ -130,7 +130,8 @@ class Counting:
 
     def slowly(self, response: Response) -> Response:
         """Count a response as the exporter does."""
-        counted: Response = self.hooks["after"](response)
+        with bounded_method(current_request()):
+            counted: Response = self.hooks["after"](response)
         return counted
 
     def teardown(self, error: BaseException | None = None) -> None:
@@ -142,11 +143,21 @@ class Counting:
             return
         outages = current_app.extensions.get("outages")
         if not (outages and outages.is_known(error)):
-            bound_method(current_request())
-            self.hooks["teardown"](error)
+            with bounded_method(current_request()):
+                self.hooks["teardown"](error)
 
 
-def bound_method(asked: FlaskRequest) -> None:
-    """Name any unusual method OTHER. Only metrics look at it from here on."""
-    if asked.method not in VERBS:
-        asked.method = "OTHER"
+def bounded(method: str) -> str:
+    """Return the method; OTHER for any unusual one."""
+    return method if method in VERBS else "OTHER"
+
+
+@contextmanager
+def bounded_method(asked: FlaskRequest) -> Iterator[None]:
+    """Have the exporter see a bounded method. Others still need the real one."""
+    method = asked.method
+    asked.method = bounded(method)
+    try:
+        yield
+    finally:
+        asked.method = method

@@ -25,7 +25,7 @@ OURS = {"x-pod-name", "x-request-id"}
 
 def init_app(app: Flask) -> None:
     """Wrap the app; call this early: hooks run in order, and what wraps it later is outside."""
-    app.before_request(note_route)
+    app.url_value_preprocessor(note_route)
     config = app.extensions["config"]
     app.wsgi_app = Middleware(app.wsgi_app, config.pod_name, config.conceal)  # type: ignore[assignment]
 
@@ -72,8 +72,11 @@ class Middleware:
         return self.app(environ, start_response)
 
 
-def note_route() -> None:
-    """Note the route in the environ, for the access log and the span."""
+def note_route(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Note the route in the environ, for the access log and the span.
+
+    Flask calls this before any hook of a fork, be that one that ends the request.
+    """
     asked = current_request()
     if asked.url_rule is not None:
         asked.environ["hellopod.route"] = asked.url_rule.rule

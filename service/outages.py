@@ -35,7 +35,7 @@ class Outages:
         self._dependencies: dict[type[BaseException], Dependency] = {}  # by class of an exception
         self._handlers = app.error_handler_spec[None][None]
         self._handle: Callable[..., None] = app.register_error_handler
-        app.register_error_handler = self._register_handler  # type: ignore[assignment, method-assign]
+        app.register_error_handler = self._register_handler  # type: ignore[method-assign]
         Uncaught(app, self)
         registry: CollectorRegistry = app.extensions["metrics_registry"]
         self._failures = Counter(
@@ -74,12 +74,13 @@ class Outages:
         if exception in self._handlers:
             raise ValueError(f"{name!r} cannot have {exception.__name__}: it has a handler already")
 
-    def _register_handler(self, kind: Any, handler: Callable[..., Any]) -> None:
+    def _register_handler(self, code_or_exception: Any, f: Callable[..., Any]) -> None:
         """Register a handler of the app; refuse one for a class of ours: it would replace ours."""
-        if dependency := self._dependencies.get(kind):
+        if dependency := self._dependencies.get(code_or_exception):
             name = dependency.outage.name
-            raise ValueError(f"{kind.__name__} has a handler already: that of {name!r}")
-        self._handle(kind, handler)
+            kind = code_or_exception.__name__
+            raise ValueError(f"{kind} has a handler already: that of {name!r}")
+        self._handle(code_or_exception, f)
 
     def are_known(self) -> bool:
         """Return whether any exception is registered."""

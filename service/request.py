@@ -42,6 +42,10 @@ class OrAbsent:
         """Set it, where Flask's can be set."""
         self.property.__set__(request, value)
 
+    def __delete__(self, request: Any) -> None:
+        """Forget it, where Flask's can be forgotten."""
+        self.property.__delete__(request)
+
 
 class Request(FlaskRequest):
     """Flask's request, made to read whatever a client sends."""

@@ -19,7 +19,7 @@ from werkzeug.routing import BaseConverter, Map, Rule
 from werkzeug.test import create_environ, run_wsgi_app
 from werkzeug.urls import uri_to_iri
 
-from service.application import MOST_HOSTS, Application
+from service.application import MOST_HOSTS, SHORTER, Application
 from service.response import PlainResponse
 from service.routing import Adapter
 
@@ -497,6 +497,52 @@ def errors_and_teardown(app, notes):
     app.teardown_appcontext(lambda error: notes.append(("app", repr(error))))
 
 
+@case(
+    ("/error", 422, {"headers": {"Accept": "x"}}),
+    ("/set", 400),
+    ("/bytes", 400),
+    ("/answer", 404),
+    ("/json", 200),
+    ("/nope", 404),
+)
+def odd_errors(app, notes):
+    app.register_error_handler(
+        code_or_exception=404, f=lambda error: error.response or ("mine", 404)
+    )
+    mine = Response("its own", 404, mimetype="text/x")
+    app.add_url_rule("/error", "error", lambda: abort(422, ValueError("bad")))
+    app.add_url_rule("/set", "set", lambda: abort(400, {"a": {1}}))
+    app.add_url_rule("/bytes", "bytes", lambda: abort(400, b"x"))
+    app.add_url_rule("/answer", "answer", lambda: abort(404, response=mine))
+    app.add_url_rule("/json", "json", lambda: abort(409, response=jsonify(mine=True)))
+
+
+@case(("/", 200, {"method": "BREW"}), ("/stream", 200, {"method": "BREW"}))
+def method_to_the_end(app, notes):
+    def note(*_, **__):
+        notes.append(request.method)
+
+    def body():
+        yield request.method
+
+    app.extensions["note"] = note
+    flask.request_finished.connect(note, app)
+    app.teardown_request(note)
+    views = {"/": lambda: "x", "/stream": lambda: Response(flask.stream_with_context(body()))}
+    for path, view in views.items():
+        app.url_map.add(Rule(path, endpoint=path))
+        app.view_functions[path] = view
+
+
+@case(("/", 200))
+def forgotten_properties(app, notes):
+    @app.get("/")
+    def index():
+        before = request.cookies
+        del request.cookies
+        return jsonify(request.cookies is before)
+
+
 @case(("/", 200), ("/boom", 500), ("/nope", 404))
 def signals(app, notes):
     for name in (
@@ -562,6 +608,23 @@ def test_as_flask(name):
     build, asked, options = CASES[name]
 
     assert outcome(Application, build, asked, options) == outcome(Flask, build, asked, options)
+
+
+@pytest.mark.parametrize("name", ["hooks_of_nested_blueprints", "errors_and_teardown", "plain"])
+@pytest.mark.parametrize("method", SHORTER)
+def test_methods_that_an_agent_replaces_are_called(monkeypatch, name, method):
+    """As agents that trace a service do, before it is built."""
+    original, called = getattr(Flask, method), []
+
+    def replaced(self, *arguments):
+        called.append(type(self))
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Flask, method, replaced)
+    ours, theirs = (outcome(kind, *CASES[name]) for kind in (Application, Flask))
+
+    assert ours == theirs
+    assert called.count(Application) == called.count(Flask) > 0
 
 
 def bound(app, environ):
