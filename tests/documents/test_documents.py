@@ -198,6 +198,16 @@ def test_images_are_this_version(document):
     }
 
 
+def test_views_can_be_decorated(config):
+    [block] = re.findall(r"```python\n(.*?)```", TEXT["docs/observability.md"], re.DOTALL)
+    defined = {"__name__": "api"}
+    exec(block, defined)  # noqa: S102
+    client = create_app(config, defined["bp"]).test_client()
+
+    assert client.get("/api/orders").json == []
+    assert "\norders_listed_total 1.0\n" in client.get("/metrics").text
+
+
 def test_scrape_configuration_is_yaml():
     section = TEXT["docs/observability.md"].split("\n## Scraping\n")[1]
     block = section.split("```")[1].removeprefix("yaml")
