@@ -1,4 +1,4 @@
-"""Draws the results, with matplotlib: pip install -r requirements-bench.txt.
+"""Draws the results, with matplotlib: make .venv/bench.
 
 python -m benchmarks.pictures draws all from benchmarks/results/*.json.
 """
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 else:  # the measurements need none
     Axes = Figure = Any
 
-INSTALL = (
-    "benchmarks: matplotlib is missing: pip install --require-hashes -r requirements-bench.txt"
-)
+INSTALL = "benchmarks: matplotlib is missing: make .venv/bench"
 # Of Okabe and Ito: people with any colour vision can tell them apart.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 GREY = "#BBBBBB"
