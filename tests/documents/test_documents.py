@@ -25,7 +25,8 @@ TEXT = {str(file.relative_to(REPOSITORY)): file.read_text() for file in DOCUMENT
 WHOLE = "".join(TEXT.values())
 # At the start of a line, in backquotes, or behind a prompt and variables.
 MAKE = re.compile(r"(?:^|`|\$ (?:\w+=\S+ )*)make ([a-z0-9-]+)", re.MULTILINE)
-PROOF = re.compile(r"`((?:\w+/)?tests/[\w/]+\.py)`")
+# In backquotes, or where a link leads.
+PROOF = re.compile(r"(?:`|\]\((?:\.\./)?)((?:\w+/)?tests/[\w/]+\.py)(?:`|\))")
 
 
 def table(document, heading):

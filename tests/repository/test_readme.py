@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from benchmarks import results
 
 REPOSITORY = Path(__file__).parents[2]
@@ -10,7 +12,8 @@ README, PROMISES, BENCHMARKS = (
     (REPOSITORY / name).read_text()
     for name in ("README.md", "docs/promises.md", "docs/benchmarks.md")
 )
-PROOF = re.compile(r"`((?:benchmarks/)?tests/[\w/]+\.py)`")
+# A link from the root or from docs/. Its text names the file, and perhaps one test in it.
+PROOF = re.compile(r"\[([\w/:]+)\]\((?:\.\./)?((?:benchmarks/)?tests/[\w/]+\.py)\)")
 
 
 def test_readme_is_one_page():
@@ -26,8 +29,36 @@ def test_readme_lists_the_endpoints():
     assert "\n## Endpoints\n" in README
 
 
+def test_each_promise_of_the_readme_has_a_link_to_its_test():
+    section = README.split("\n## What it promises\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (?!Promise |-).* \| (.*) \|$", section, re.MULTILINE)
+
+    assert len(cells) > 10
+    assert [cell for cell in cells if not PROOF.fullmatch(cell)] == []
+
+
 def test_each_promise_of_the_readme_is_explained():
-    assert set(PROOF.findall(README)) <= set(PROOF.findall(PROMISES))
+    assert files(README) <= files(PROMISES)
+
+
+def files(text):
+    return {file for _, file in PROOF.findall(text)}
+
+
+@pytest.mark.parametrize(("text", "file"), sorted(set(PROOF.findall(README + PROMISES))))
+def test_a_link_names_what_it_leads_to(text, file):
+    path, _, test = text.partition("::")
+
+    assert file.removesuffix(".py").endswith(f"/{path}") or file == f"{path}.py"
+    assert not test or f"\ndef {test}(" in (REPOSITORY / file).read_text()
+
+
+def test_readme_says_what_sigkill_may_lose():
+    """In short; observability.md has the whole."""
+    for document in (README, (REPOSITORY / "docs/observability.md").read_text()):
+        [lost] = re.findall(r"SIGKILL (?:may lose|loses) .*", document)
+        assert "last 0.1 s" in lost
+        assert re.search("slow reader (?:has )?kept waiting", lost)
 
 
 def test_each_promise_names_its_proof():
@@ -35,6 +66,12 @@ def test_each_promise_names_its_proof():
 
     assert len(promises) > 20
     assert [each for each in promises if not PROOF.findall(each.partition("Proof: ")[2])] == []
+
+
+def test_matplotlib_is_installed_in_one_way():
+    assert "`make .venv/bench" in README
+    assert "`make .venv/bench" in BENCHMARKS
+    assert "pip install" not in README + BENCHMARKS
 
 
 def test_benchmarks_are_quoted():
