@@ -2,8 +2,8 @@
 
 python -m benchmarks.throughput
 
-One core for the servers and one for their clients, who go from one server to the next. For the
-throughput they wait for their answers. For the p99 requests come at fixed moments over kept
+One core is for the servers, and one for their clients. These go from one server to the next. For
+the throughput they wait for their answers. For the p99 requests come at fixed moments over kept
 connections: at half of the least that hellopod served in several rounds, so that a machine that
 gets slow for a while does not make it more.
 """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 NEAR = 0.9  # of the best is as good: fewer slots, shorter waits
 COMPUTES = 0.5  # of a core busy at some step: what limits is the CPU, if nobody else uses it
 ALONE = 0.75  # of a core busy with one client: its requests compute, and hardly wait
-SCARCE = 0.25  # of the CPUs idle: with less, who computes beside the service takes from it
+SCARCE = 0.25  # of the CPUs idle: with less, other processes take CPU from the service
 MUCH = 0.25  # of a core, or of what the service uses if that is more: what others may use then
 
 

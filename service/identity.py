@@ -1,4 +1,4 @@
-"""Who answers: what the Downward API told this pod about itself, and which worker it is."""
+"""What the Downward API told this pod about itself, and which worker answers."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Who asks: the client behind the proxies that TRUSTED_PROXIES names. Nobody else is believed.
+"""The client behind the proxies that TRUSTED_PROXIES names. No other peer is believed.
 
 X-Forwarded-For, -Proto and -Host count; the others do not. X-Forwarded-Port says what the host says
 too, X-Forwarded-Prefix would move every link, and Forwarded (RFC 7239) is what most proxies pass on

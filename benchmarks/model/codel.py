@@ -8,9 +8,11 @@ from service.runtime.admission import QUEUE_BEAT, Verdict
 
 
 class CodelQueue:
-    """Lets as many run as there are slots. Who waits may do so for INTERVAL; for TARGET, and the
-    latest first, if the queue has not been empty for INTERVAL: "Fail at Scale", B. Maurer, ACM
-    Queue 13/8 (2015), after CoDel by Nichols and Jacobson (2012).
+    """Lets as many requests run as there are slots. The others wait for INTERVAL at most.
+
+    If the queue has not been empty for INTERVAL, they wait for TARGET at most, and the latest runs
+    first: "Fail at Scale", B. Maurer, ACM Queue 13/8 (2015), after CoDel by Nichols and Jacobson
+    (2012).
     """
 
     INTERVAL, TARGET = 0.1, 0.005  # seconds

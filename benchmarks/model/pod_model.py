@@ -18,7 +18,7 @@ from service.runtime.admission import Admission, Verdict
 CONFIG = Config()
 SWITCH = 0.005  # seconds of CPU after which a thread lets another one run: Python's switch interval
 ASKING = 0.01  # of its time: what a thread that wants the interpreter uses meanwhile
-LOOK = 0.01  # seconds between two looks for who has waited too long, and who may run now
+LOOK = 0.01  # seconds between two looks: which has waited too long, and which may run now
 # CPU seconds of a refusal, 13 % of what serving `/` takes. Measured were 8 to 17 %.
 REFUSAL = 0.00007
 

@@ -1,1 +1,1 @@
-"""Who computes, and how many requests may: CPU clocks and no sockets."""
+"""Which requests compute, and how many may: CPU clocks and no sockets."""

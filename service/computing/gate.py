@@ -6,8 +6,8 @@ answers probes, and gets its turn among these threads. So few may be *runnable*,
 blocks makes room for another: the "concurrency value" of an I/O completion port,
 https://learn.microsoft.com/windows/win32/fileio/i-o-completion-ports
 
-To look who is runnable is too late for requests that wait first, as for a database whose rows they
-will render. If 16 of these enter at once, 16 compute at once later. So those that enter are paced.
+A look at the runnable ones comes too late for requests that wait first, as for a database whose
+rows they will render. If 16 of these enter at once, 16 compute at once later. So they are paced.
 
 A request that is known to be short goes by these, and takes a turn of the interpreter in between.
 

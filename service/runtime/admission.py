@@ -1,4 +1,4 @@
-"""Who may run: a limit of running requests, a bounded queue before it, and an early no.
+"""Which requests may run: a limit of running requests, a bounded queue before it, and an early no.
 
 Without an overload a request that finds fewer than `limit` others, and a thread, is not refused: if
 too many compute it waits for as long as that takes (service/computing). So clients that wait for
@@ -19,9 +19,9 @@ from typing import Any
 from service.computing.gate import ComputeGate, process_usage
 from service.runtime.forecast import Forecast
 
-# A wait is forecast to be over so much of queue_timeout before one gives up: it is an average, and
-# who is refused at the door learns it in milliseconds, who waits in vain only at the end. In
-# simulation half of it, and nothing, served less.
+# A request may wait only if its turn is forecast for so much of queue_timeout before it gives up.
+# The forecast is an average. A refusal at the door takes milliseconds; a request that waits in vain
+# learns it only at the end. In simulation half of it, and nothing, served less.
 MARGIN = 0.25
 PRESSURE = 1.5  # seconds for which an overload is remembered
 # Seconds after which an overload is forgotten, to see whether there still is one. As many clients
@@ -30,7 +30,7 @@ LONGEST_OVERLOAD = 20.0
 # Seconds for which a pod is found full before that is an overload. A pod that its node gave no CPU
 # for a moment then has time for what came meanwhile.
 STANDING = 0.5
-MOST_STANDING = 2  # times QUEUE_TIMEOUT, as who sets a short one wants a soon answer
+MOST_STANDING = 2  # times QUEUE_TIMEOUT: with a short one, clients want their answers soon
 # Seconds between two looks at a queue that has slots, but may not use them: a tenth of the average
 # CPU time, within these. Each look takes some 50 us of CPU, and long computations seldom block.
 LOOK_BEAT, LONGEST_BEAT = 0.002, 0.005

@@ -46,7 +46,7 @@ STOOD_STILL = 5.0
 LAST_IDLE = 1.0  # seconds a stopping worker waits for what idle clients may be sending already
 LAST_BEAT = 0.1  # seconds: how often it then looks whether all is done
 LAST_ACCEPTS = 64  # rounds of accepting at the stop, should somebody flood it
-# Signals that are for the master alone, whoever sends them.
+# Signals that are for the master alone, wherever they come from.
 FOR_MASTER = [
     getattr(signal, f"SIG{name}") for name in ("ALRM", "HUP", "TTIN", "TTOU", "USR1", "USR2")
 ]
@@ -277,7 +277,7 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         return found
 
     def init_signals(self) -> None:
-        """Leave to the master what a terminal, or whoever signals a group, sends to both.
+        """Leave to the master the signals that a terminal sends to the whole process group.
 
         gunicorn gives the worker the default action of these signals. That would end it.
         """

@@ -55,7 +55,8 @@ class Certificate:
     def look(self, log: Any) -> None:
         """Take up files that have changed, when two looks have seen the same.
 
-        Whoever writes one file after the other is done by then; a kubelet changes both at once.
+        A program that writes one file after the other is done by then. A kubelet changes both at
+        once.
         """
         before, self._seen = self._seen, self._signature()
         if self._seen == before:

@@ -27,8 +27,8 @@ class PlainRequest(Exception):
 class TlsSocket(ssl.SSLSocket):
     """Never blocks, and raises BlockingIOError and ConnectionResetError as a plain socket does.
 
-    Whoever reads must ask for a whole record at least, 16384 bytes (RFC 8446 section 5.1). What is
-    left of one is inside OpenSSL, and no poller sees it there.
+    A read must ask for a whole record at least, 16384 bytes (RFC 8446 section 5.1). What is left of
+    one is inside OpenSSL, and no poller sees it there.
     """
 
     _ended = False  # we have said that we send no more

@@ -22,7 +22,7 @@ def chromium(*, javascript: bool = True) -> Iterator["Page"]:
     options.add_argument("--headless=new")
     options.add_argument("--window-size=1100,900")  # a picture shows all tiles of a rollout
     options.add_argument("--disable-dev-shm-usage")  # 64 MiB in most containers
-    # Root may not have a sandbox, nor who may not make user namespaces; the page is our own.
+    # Root may not have a sandbox, nor a user without user namespaces. The page is our own.
     options.add_argument("--no-sandbox")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     if not javascript:

@@ -23,7 +23,7 @@ from collections import Counter, defaultdict, deque
 
 BODY = b'{"from": "the load generator"}' * 8  # of a POST; arrives in one segment
 LATE = 0.5  # seconds behind its schedule; a request that is sent later tells nothing
-BEHIND = 0.1  # seconds; when it was more is told: whoever serves may have had no CPU either
+BEHIND = 0.1  # seconds; when it was more is told: the service may have had no CPU either
 EXAMPLES = 5  # of each way to fail are described, the first ones
 
 

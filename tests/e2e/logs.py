@@ -6,7 +6,7 @@ from kubernetes import client
 
 from .app import SOON, App
 
-# Who says that something else is down: what a fork depends on is not in the suite's cluster.
+# Loggers that say that something else is down. What a fork depends on is not in this cluster.
 SAYING = ("service.dependencies", "service.outage_log")
 TASKS = "service.background"
 

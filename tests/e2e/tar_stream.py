@@ -95,7 +95,7 @@ class Sync:
             self.exec("tar", "xmf", "-", "-C", "/", "--no-same-owner", stdin=stream)
 
     def exec(self, *command: str, **options: Any) -> None:
-        """Run a command in the container, as whoever the server is."""
+        """Run a command in the container, as the user of the server."""
         place = ("exec", self.pod, "--container", NAME, "--stdin", "--")
         self.cluster.kubectl(*place, *command, **options)
 

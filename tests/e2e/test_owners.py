@@ -76,5 +76,5 @@ def test_serves_as_any_user_within_a_quota(app: App, theirs: Cluster, tmp_path) 
     with deployed(copy(app, theirs, tmp_path, "openshift", "quota")) as found:
         for pod in found.ready():
             seen = inside.run(theirs, pod, WHO)
-            # Whoever is no user of the image is in the group of root, as on OpenShift.
+            # A user that the image does not know is in the group of root, as on OpenShift.
             assert seen == {"status": 200, "Uid": [str(USER)] * 4, "Gid": ["0"] * 4}

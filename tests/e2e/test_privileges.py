@@ -135,7 +135,7 @@ def test_only_declared_volumes_are_writable(app: App, cluster: Cluster) -> None:
 
 
 def test_root_is_read_only(app: App, cluster: Cluster) -> None:
-    """It is the mount that refuses, whoever asks."""
+    """It is the mount that refuses, whatever user asks."""
     for name in app.ready():
         tried = inside.run(cluster, name, WRITE)
 

@@ -107,7 +107,7 @@ def test_prefix_and_suffix(tmp_path):
 
 
 def test_target_leaves_room(tmp_path):
-    """With the slots of the base: who sets others sets the threshold too."""
+    """With the slots of the base. An overlay with others sets the threshold too."""
     saturated = overlay(tmp_path, "k8s/base", COMPONENT)
     _, _, prometheus = scaled(saturated)
     slots = saturated.settings.concurrency

@@ -71,7 +71,7 @@ def assert_answers(data, statuses):
         if status >= 400:
             assert is_problem(status, headers, body)
             assert json.loads(body)["title"] == TITLES[status]
-    if statuses[-1] not in (200, 404, 405, 413):  # who cannot say where it ends
+    if statuses[-1] not in (200, 404, 405, 413):  # it cannot say where it ends
         assert answers[-1][1]["connection"] == "close"
 
 

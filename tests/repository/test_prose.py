@@ -1,4 +1,4 @@
-"""How hellopod's own documents are written; a fork may write as it likes."""
+"""How hellopod's own documents and comments are written; a fork may write as it likes."""
 
 import re
 from pathlib import Path
@@ -34,3 +34,18 @@ def test_no_sentence_is_long(file):
 def test_no_history_of_attempts(file):
     """Say what is so, and why. What was tried before is in the commits."""
     assert HISTORY.findall(file.read_text()) == []
+
+
+CODE = [
+    file
+    for folder in ("service", "benchmarks", "local", "tests/e2e")
+    for file in sorted((REPOSITORY / folder).glob("**/*.py"))
+]
+# At the beginning of a comment, a docstring or a part of a sentence. `Ask who answers` is fine.
+RIDDLE = re.compile(r"(?:# |\"\"\"|[.:;,] |[.:;,]\n *(?:# )?)[Ww]ho\b.*")
+
+
+@pytest.mark.parametrize("file", CODE, ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_nothing_is_a_riddle(file):
+    """Say `A request that waits`, not `Who waits`."""
+    assert RIDDLE.findall(file.read_text()) == []

@@ -1,4 +1,4 @@
-"""Admission in simulation: who runs, who waits, who is refused."""
+"""Admission in simulation: which requests run, wait, and are refused."""
 
 import time
 from threading import Thread

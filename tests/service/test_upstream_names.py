@@ -34,7 +34,7 @@ def test_numbers_are_not_looked_up():
 
 
 def test_a_server_that_hangs_costs_one_thread():
-    """However many calls give up; and who comes later has what it says at last."""
+    """However many calls give up. A later call has what it says at last."""
     server = Server()
     names, before = Names(server), threading.active_count()
     for _ in range(5):
