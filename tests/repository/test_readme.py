@@ -92,3 +92,9 @@ def test_readme_quotes_what_its_picture_shows():
         f"loses {lost[0]:.0f} requests; stock gunicorn loses {lost[1]:.0f}",
     ):
         assert quoted in README
+
+
+@pytest.mark.parametrize("name", ["fork/README.md", "CONTRIBUTING.md", "docs/your-own-service.md"])
+def test_coverage_is_named_where_tests_are(name):
+    """`make test` prints none: it would take half as much CPU again."""
+    assert "make coverage" in (REPOSITORY / name).read_text()
