@@ -14,7 +14,7 @@ from pathlib import Path
 
 OLD = "hellopod"
 # Names of objects have at most 63 characters (RFC 1123), and longer ones are made of this one: a
-# pod's by -5d8f7c9b6d-x7k2p, a test cluster's node by -e2e-control-plane.
+# pod's by -5d8f7c9b6d-x7k2p, a test cluster's node by -e2e-rest-control-plane.
 LONGEST = 40
 # A Service's name begins with a letter (RFC 1035), and so does a metric's.
 NAME = re.compile("[a-z]([a-z0-9-]*[a-z0-9])?")

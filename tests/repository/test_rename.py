@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rename import LEAVES, LONGEST, MARK, PINS
-from tests.copying import copy, git, run
+from tests.copying import REPOSITORY, copy, git, run
 from tests.repository.forking import fork
 
 NAME = "order-desk"  # a hyphen is legal in the name of an object, and not in that of a metric
@@ -181,8 +181,19 @@ def test_uncommitted_changes_are_left_alone(original):
         (original / "note").unlink()
 
 
+CLUSTERS = re.findall(r"--cluster-name hellopod(-\S+)", (REPOSITORY / "Makefile").read_text())
+
+
 @pytest.mark.parametrize(
-    "suffix", ["-5d8f7c9b6d-x7k2p", "-e2e-control-plane", "-e2e-0123abcd", "-smoke-x7k2p"]
+    "suffix",
+    ["-5d8f7c9b6d-x7k2p", "-e2e-0123abcd", "-smoke-x7k2p"]
+    + [f"{cluster}-control-plane" for cluster in CLUSTERS],
 )
 def test_generated_names_fit(suffix):
     assert LONGEST + len(suffix) <= 63  # RFC 1123
+
+
+def test_the_comment_names_the_longest():
+    node = f"{max(CLUSTERS, key=len)}-control-plane"
+
+    assert f"node by {node}." in (REPOSITORY / "rename.py").read_text()
