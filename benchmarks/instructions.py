@@ -25,6 +25,7 @@ from .processes import Server, running
 INSTALL = "benchmarks: valgrind is not on PATH; most distributions have a package of that name"
 FEW, MANY = 100, 700  # requests
 OCCUPIED = servers.with_steps(servers.HELLOPOD, "benchmarks.apps:with_occupied()")
+ECHO = "/echo"
 RECORD = json.dumps({f"field_{number}": "abcdefghij" * 9 for number in range(20)})  # 2 kB
 FULL = {"CONCURRENCY": "1", "QUEUE_LENGTH": "0", "HANDLER_TIMEOUT": "3600"}
 
@@ -32,7 +33,7 @@ FULL = {"CONCURRENCY": "1", "QUEUE_LENGTH": "0", "HANDLER_TIMEOUT": "3600"}
 def send(port: int, path: str, number: int, status: int = 200) -> None:
     """Send so many over one connection, {} being their number; SystemExit at any other status."""
     headers = {"User-Agent": "benchmarks", "Accept": "*/*", "Content-Type": "application/json"}
-    method, body = ("POST", RECORD) if path == "/echo" else ("GET", None)
+    method, body = ("POST", RECORD) if path == ECHO else ("GET", None)
     with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         for count in range(number):
             connection.request(method, path.format(count), body, headers)
@@ -105,7 +106,7 @@ def tables() -> dict[str, tuple[int | None, Mapping[str, Callable[[int], int]]]]
     return {
         "a request of /": (750, by_server("/", *compared, servers.TUTORIAL)),
         "/api/identity": (850, by_server("/api/identity", *compared)),
-        "2 kB of JSON echoed": (None, by_server("/echo", OCCUPIED, servers.BARE)),
+        "2 kB of JSON echoed": (None, by_server(ECHO, OCCUPIED, servers.BARE)),
         "a refusal": (90, {OURS: partial(served, OCCUPIED, "/", to="full")}),
         "a refusal, each differing": (None, {OURS: partial(served, OCCUPIED, "/?{}", to="full")}),
         "a probe": (90, {OURS: partial(served, servers.HELLOPOD, "/healthz", to="management")}),

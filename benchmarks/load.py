@@ -39,7 +39,13 @@ class Answers:
 
 
 def run(
-    url: str, mode: str, amount: float, limit: float, patience: float, connections: str = "keep"
+    url: str,
+    mode: str,
+    amount: float,
+    limit: float,
+    patience: float,
+    connections: str = "keep",
+    body: str = "",
 ) -> Answers:
     """Run the client; see there for its arguments."""
     parts = urlsplit(url)
@@ -47,7 +53,7 @@ def run(
     done = subprocess.run(
         [sys.executable, "-m", "tests.runtime.load", *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "CLIENT_TIMEOUT": str(patience)},
+        env={**os.environ, "CLIENT_TIMEOUT": str(patience), "REQUEST_BODY": body},
         stdout=subprocess.PIPE,
         check=True,
         preexec_fn=on(LOAD_CORE),
@@ -56,9 +62,9 @@ def run(
     return Answers(found["outcomes"], found["lateness"])
 
 
-def closed(url: str, clients: float, seconds: float, connections: str = "keep") -> Answers:
-    """Send what so many clients can that wait for their answers."""
-    return run(url, "closed", clients, seconds, LONG, connections)
+def closed(url: str, clients: float, seconds: float, how: str = "keep", body: str = "") -> Answers:
+    """Send what so many clients can that wait for their answers; a body is posted, as JSON."""
+    return run(url, "closed", clients, seconds, LONG, how, body)
 
 
 def rate(url: str, rate: float, seconds: float, connections: str = "keep") -> Answers:

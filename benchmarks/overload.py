@@ -45,13 +45,13 @@ class Curve:
     goodput: Mapping[float, float]
 
 
-# Refusing costs about an eighth of serving /. So at three times the capacity two thirds of it are
-# left, and at ten times nothing: that takes a limit in front of the pods.
+# Refusing costs a ninth of serving /. So at three times the capacity three quarters of it are left,
+# and at ten times nothing: that takes a limit in front of the pods. A tenth may be lost.
 LOADS = (
     Load("a handler that waits for 0.1 s", "/w100", {3: 0.95, 10: 0.95}),
     Load("a handler that computes for 0.01 s", "/c10", {3: 0.95, 10: 0.85}),
-    Load("/, connections kept", "/", {3: 0.6}, most=3),
-    Load("/, a connection for each request", "/", {3: 0.6}, "new", most=3),
+    Load("/, connections kept", "/", {3: 0.64}, most=3),
+    Load("/, a connection for each request", "/", {3: 0.64}, "new", most=3),
 )
 
 

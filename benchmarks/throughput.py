@@ -1,11 +1,10 @@
-"""Requests a second of / and /api/identity, and p99 of / at half load.
+"""Requests a second of /, /api/identity and an echo of 2 kB of JSON; p99 of / at half load.
 
 python -m benchmarks.throughput
 
 One core is for the servers, and one for their clients. These go from one server to the next. For
 the throughput they wait for their answers. For the p99 requests come at fixed moments over kept
-connections: at half of the least that hellopod served in several rounds, so that a machine that
-gets slow for a while does not make it more.
+connections, at half of what hellopod served in the slowest of several rounds.
 """
 
 import sys
@@ -15,6 +14,7 @@ from functools import partial
 
 from . import load, servers
 from .comparison import OURS, Comparison, Goal, interleaved, show
+from .instructions import ECHO, OCCUPIED, RECORD
 from .processes import Running, Server, running
 
 CONNECTIONS = 16  # as many as hellopod has slots: each server as busy as it can be
@@ -23,6 +23,7 @@ ROUNDS, TURN, WARM_UP = 20, 0.5, 1
 PATHS = {
     "/": servers.ALL,
     "/api/identity": (servers.HELLOPOD, servers.BARE, servers.EXPORTER, servers.GRANIAN),
+    ECHO: (OCCUPIED, servers.BARE),
 }
 GOALS = {
     "/": (
@@ -32,6 +33,7 @@ GOALS = {
         Goal(servers.GRANIAN.name, at_least=0.45),
     ),
     "/api/identity": (Goal(servers.BARE.name, at_least=1.3),),
+    ECHO: (Goal(servers.BARE.name, at_least=1.2),),
 }
 LATENCY_ROUNDS, CAPACITY_ROUNDS, SECONDS = 5, 3, 3
 LATENCY_GOALS = (Goal(servers.BARE.name, at_most=1),)
@@ -39,7 +41,8 @@ LATENCY_GOALS = (Goal(servers.BARE.name, at_most=1),)
 
 def rate(url: str, seconds: float) -> float:
     """Return answers a second; raises SystemExit if a request failed."""
-    found = load.closed(url, CONNECTIONS, seconds)
+    body = RECORD if url.endswith(ECHO) else ""
+    found = load.closed(url, CONNECTIONS, seconds, body=body)
     if found.failed:
         sys.exit(f"benchmarks: {url}: {found.outcomes}")
     return found.get("rate")

@@ -5,7 +5,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from benchmarks import load, processes, servers
+from benchmarks import instructions, load, processes, servers
 
 
 class Hello(BaseHTTPRequestHandler):
@@ -74,3 +74,13 @@ def test_a_server_with_handlers_answers_both_kinds_of_load():
     assert offered.outcomes.keys() == {"200"} and offered.count == 20
     assert closed.get("p99") >= 0.01
     assert process.seconds > 0
+
+
+def test_a_body_is_posted():
+    with processes.running(instructions.OCCUPIED) as process:
+        url = process.url + instructions.ECHO
+        posted = load.closed(url, 2, 0.3, body=instructions.RECORD)
+        asked = load.closed(url, 2, 0.3)
+
+    assert posted.count > 2 and posted.failed == 0
+    assert asked.outcomes.keys() == {"405"}

@@ -2,12 +2,13 @@
                      or python -m tests.runtime.load PORT PATH closed CLIENTS SECONDS [new|keep]
                      or python -m tests.runtime.load PORT PATH number CLIENTS REQUESTS [new|keep].
 
-Asks GET of the path, of several by their weights (/1:slow,3:fast), or whatever REQUEST_FILE holds.
-Open: requests start at fixed moments whatever becomes of the earlier ones; closed: each client
-waits for its answer; number: so do they, until there are so many answers. A request without an
-answer after TIMEOUT is a timeout. Prints one JSON object. A rate is that from the start to the last
-such outcome. That may be after SECONDS. Lateness is the 99th percentile of how long after its
-moment a request was sent: what a stall of the machine does to any latency.
+Asks GET of the path, of several by their weights (/1:slow,3:fast), POST with the JSON that
+REQUEST_BODY is, or whatever REQUEST_FILE holds. Open: requests start at fixed moments whatever
+becomes of the earlier ones; closed: each client waits for its answer; number: so do they, until
+there are so many answers. A request without an answer after TIMEOUT is a timeout. Prints one JSON
+object. A rate is that from the start to the last such outcome. That may be after SECONDS. Lateness
+is the 99th percentile of how long after its moment a request was sent: what a stall of the machine
+does to any latency.
 
 On selectors: with asyncio's connections, 1500 new ones a second took a core, and the latencies were
 the client's own.
@@ -76,8 +77,12 @@ class Load:
         self.random = random.Random(1)  # noqa: S311 - the same draws for all servers
         self.weights = [float(weight) for weight, _, _ in routes] or [1]
         paths = [f"/{path}" for _, _, path in routes] or [path]
-        file = os.environ.get("REQUEST_FILE")
+        file, body = map(os.environ.get, ("REQUEST_FILE", "REQUEST_BODY"))
         self.requests = [f"GET {path} {head}".encode() for path in paths]
+        if body:
+            kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            fields = head.replace("\r\n", f"\r\n{kind}", 1)
+            self.requests = [f"POST {path} {fields}{body}".encode() for path in paths]
         if file:
             self.requests, self.weights = [Path(file).read_bytes()], [1]
         self.selector = DefaultSelector()
