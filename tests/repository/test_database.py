@@ -116,6 +116,18 @@ def test_its_tests_pass(orders, postgres, form):
     assert "DATABASE_URL" not in result.stdout
 
 
+def test_the_contract_waits_for_no_database(orders, postgres):
+    """The URL of the default may lead to a slow one, and until it answers, /readyz says 503."""
+    test = "tests/service/test_openapi.py::test_answers_match_their_schema"
+    postgres.signal(signal.SIGSTOP)
+    try:
+        result = run(orders, sys.executable, "-m", "pytest", "-q", test, PGPORT=str(postgres.port))
+    finally:
+        postgres.signal(signal.SIGCONT)
+
+    assert result.returncode == 0, result.stdout[-3000:]
+
+
 def test_pods_that_start_at_once_migrate_once(orders, postgres):
     def waiting():
         query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
