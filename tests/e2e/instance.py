@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from .app import NAME, App
 from .cluster import Cluster
+from .commands import run
 from .kustomization import ROOT, reference, relative, write
 from .waiting import eventually
 
@@ -35,6 +38,46 @@ def pods(number: int) -> dict[str, Any]:
 
 def patch(api_version: str, kind: str, spec: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": NAME}, "spec": spec}
+
+
+def without_secrets(place: Path) -> dict[str, Any]:
+    """Return a patch that takes out of the pods of a kustomization what comes from mounted Secrets.
+
+    Such as the URL of a fork's database. The suite has no such Secret, and no pod would start.
+    """
+    rendered = yaml.safe_load_all(run("kubectl", "kustomize", place).stdout)
+    [spec] = [each["spec"] for each in rendered if each["kind"] == "Deployment" and named(each)]
+    pod = spec["template"]["spec"]
+    volumes = {volume["name"] for volume in pod.get("volumes", []) if "secret" in volume}
+
+    def mounts(container: dict[str, Any]) -> list[str]:
+        found = container.get("volumeMounts", [])
+        return [mount["mountPath"] for mount in found if mount["name"] in volumes]
+
+    [ours] = [each for each in pod["containers"] if each["name"] == NAME]
+    folders = tuple(f"{folder}/" for folder in mounts(ours))
+    files = [each for each in ours.get("env", []) if each.get("value", "").startswith(folders)]
+    changed = {
+        "env": gone("name", *(each["name"] for each in files)),
+        "volumeMounts": gone("mountPath", *mounts(ours)),
+    }
+    starters = [each["name"] for each in pod.get("initContainers", []) if mounts(each)]
+    return deployment(
+        {
+            "initContainers": gone("name", *starters),
+            "containers": [{"name": NAME, **changed}],
+            "volumes": gone("name", *sorted(volumes)),
+        }
+    )
+
+
+def named(manifest: dict[str, Any]) -> bool:
+    return manifest["metadata"]["name"] == NAME
+
+
+def gone(key: str, *values: str) -> list[dict[str, str]]:
+    """Return what deletes entries of a list."""
+    return [{key: value, "$patch": "delete"} for value in values]
 
 
 @dataclass(frozen=True)

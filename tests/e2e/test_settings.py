@@ -7,7 +7,8 @@ import pytest
 from .app import App
 from .cluster import Cluster
 from .commands import CommandFailed
-from .instance import LITTLE, Instance, container, deployed, pods
+from .instance import LITTLE, Instance, container, deployed, pods, without_secrets
+from .kustomization import ROOT
 from .test_deploy import name_of_failed
 from .waiting import eventually
 
@@ -22,8 +23,9 @@ def settings(**literals: str) -> list[dict]:
 def production(app: App, cluster: Cluster, tmp_path) -> Instance:
     """Give the overlay, under another name and with less to ask for."""
     image = app.deployment().spec.template.spec.containers[0].image
-    patches = [pods(2), container(resources=LITTLE)]
-    return Instance(cluster, image, tmp_path, "set", "k8s/overlays/production", patches=patches)
+    place = "k8s/overlays/production"
+    patches = [pods(2), container(resources=LITTLE), without_secrets(ROOT / place)]
+    return Instance(cluster, image, tmp_path, "set", place, patches=patches)
 
 
 def test_a_change_is_a_rollout_and_a_bad_one_stops_it(

@@ -14,6 +14,8 @@ import psycopg
 import pytest
 
 from tests.copying import copy, run
+from tests.e2e.instance import without_secrets
+from tests.e2e.kustomization import write
 from tests.repository.following import follow_with_database
 from tests.repository.postgres import Postgres
 from tests.runtime.gunicorn_process import Gunicorn
@@ -126,6 +128,18 @@ def test_the_contract_waits_for_no_database(orders, postgres):
         postgres.signal(signal.SIGCONT)
 
     assert result.returncode == 0, result.stdout[-3000:]
+
+
+def test_production_can_do_without_its_secret(orders, tmp_path):
+    """As tests/e2e/test_settings.py of a fork has it."""
+    place = orders / "k8s/overlays/production"
+    write(tmp_path, [place], patches=[{"patch": json.dumps(without_secrets(place))}])
+    before, after = (run(orders, "kubectl", "kustomize", each).stdout for each in (place, tmp_path))
+    words = ("/run/secrets/database", "secretName: hellopod-database", "service.migrate")
+
+    assert [word for word in words if word not in before] == []
+    assert [word for word in words if word in after] == []
+    assert before.count("valueFrom:") == after.count("valueFrom:") > 0  # the rest stays
 
 
 def test_pods_that_start_at_once_migrate_once(orders, postgres):
