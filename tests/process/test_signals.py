@@ -1,6 +1,7 @@
 """What each signal does, to the master and to its whole process group; docs/environment.md."""
 
 import fcntl
+import json
 import os
 import pty
 import signal
@@ -106,9 +107,10 @@ class Terminal:
         os.close(self.end)
 
 
-def is_ready(port):
+def is_up(port):
+    """Ready, or waiting for what service/api.py needs, such as the schema of a database."""
     try:
-        return get(port, "/readyz")[0] == 200
+        return json.loads(get(port, "/readyz")[2])["status"] in ("ready", "waiting")
     except OSError:
         return False
 
@@ -123,9 +125,9 @@ def test_a_terminal_that_closes_ends_what_runs_in_it(ports):
     terminal = Terminal("make --old-file=.venv/runtime run; true", **ports)
     try:
         management = int(ports["MANAGEMENT_PORT"])
-        eventually(lambda: is_ready(management), 30)
+        eventually(lambda: is_up(management), 30)
         terminal.close()
-        eventually(lambda: not is_ready(management), 10)
+        eventually(lambda: not is_up(management), 10)
         for port in map(int, ports.values()):
             with pytest.raises(ConnectionRefusedError):
                 eventually(lambda port=port: connect(port).close(), 5)
@@ -138,10 +140,10 @@ def test_what_is_to_outlive_its_terminal_does(ports):
     terminal = Terminal("nohup make --old-file=.venv/runtime run >/dev/null 2>&1 & wait", **ports)
     try:
         management = int(ports["MANAGEMENT_PORT"])
-        eventually(lambda: is_ready(management), 30)
+        eventually(lambda: is_up(management), 30)
         terminal.close()
         time.sleep(1.5)
-        assert is_ready(management)
+        assert is_up(management)
     finally:
         end_group(terminal.process)
 

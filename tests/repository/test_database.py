@@ -31,6 +31,7 @@ def orders(tmp_path_factory):
     """The service of the guide, with PostgreSQL."""
     directory = copy(tmp_path_factory.mktemp("orders"))
     follow_with_database(directory)
+    (directory / ".venv").symlink_to(sys.prefix)
     return directory
 
 
@@ -126,6 +127,14 @@ def test_the_contract_waits_for_no_database(orders, postgres):
         result = run(orders, sys.executable, "-m", "pytest", "-q", test, PGPORT=str(postgres.port))
     finally:
         postgres.signal(signal.SIGCONT)
+
+    assert result.returncode == 0, result.stdout[-3000:]
+
+
+def test_make_run_is_tested_without_the_schema(orders, postgres):
+    """As in CI, where nobody has migrated the database of DATABASE_URL."""
+    command = (sys.executable, "-m", "pytest", "-q", "tests/process/test_signals.py")
+    result = run(orders, *command, "-k", "terminal", DATABASE_URL=postgres.url)
 
     assert result.returncode == 0, result.stdout[-3000:]
 
