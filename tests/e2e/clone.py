@@ -76,8 +76,9 @@ class Clone:
                 process.wait(10)
 
     def pods(self) -> set[str]:
-        """Return the names of the pods that stay."""
+        """Return the names of the service's pods that stay; a fork may have others beside it."""
         columns = "custom-columns=NAME:.metadata.name,GOING:.metadata.deletionTimestamp"
         command = ("kubectl", "--namespace", "hellopod", "get", "pods", "--no-headers")
-        lines = run(*command, f"--output={columns}", env=self.env).stdout.splitlines()
+        selector = "--selector=app.kubernetes.io/name=hellopod"
+        lines = run(*command, selector, f"--output={columns}", env=self.env).stdout.splitlines()
         return {line.split()[0] for line in lines if line.split()[1] == "<none>"}
