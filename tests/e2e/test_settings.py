@@ -10,6 +10,7 @@ from .commands import CommandFailed
 from .instance import LITTLE, Instance, container, deployed, pods, without_secrets
 from .kustomization import ROOT
 from .test_deploy import name_of_failed
+from .variant import alone
 from .waiting import eventually
 
 
@@ -37,6 +38,7 @@ def test_a_change_is_a_rollout_and_a_bad_one_stops_it(
 
         def all_have_the_change() -> None:
             app.settled()
+            alone(app)  # the autoscaler may have added one of before
             assert not before & set(app.pods())
 
         eventually(all_have_the_change, seconds=120)
