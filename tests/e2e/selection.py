@@ -8,10 +8,8 @@ VARIANTS = (
     "test_connections",
     "test_liveness",
     "test_network_policy",
-    "test_overload",
     "test_proxies",
     "test_tls",
-    "test_zero_loss",
 )
 
 
@@ -23,16 +21,18 @@ def only_reading(option: object) -> str:
 def sort(items: list[pytest.Item]) -> None:
     """Put what only reads first, then what changes something, then what removes everything.
 
-    Before the end come those that deploy a variant. Then come those with a Prometheus: it would
-    only disturb the others. Last are those that deploy by themselves and need the namespace free,
-    and those that have clusters of their own.
+    Before the end come those that deploy a variant. Then come those with a Prometheus, and those
+    that suffer most from neighbours on the machine: of a run on another cluster little is left by
+    then. Last are those that deploy by themselves and need the namespace free, and those that have
+    clusters of their own.
     """
     variants = dict.fromkeys(VARIANTS, 2)
     observed = dict.fromkeys(
         ("test_scraping", "test_alerts", "test_instances", "test_autoscaling"), 3
     )
-    last = {"test_delete": 4, "test_skaffold": 5, "test_dev": 6, "test_up": 7, "test_addresses": 7}
-    place = {SMOKE: 0, **variants, **observed, **last}
+    disturbed = {"test_overload": 4, "test_zero_loss": 4}
+    last = {"test_delete": 5, "test_skaffold": 6, "test_dev": 7, "test_up": 8, "test_addresses": 8}
+    place = {SMOKE: 0, **variants, **observed, **disturbed, **last}
     items.sort(key=lambda item: place.get(item.path.stem, 1))
 
 

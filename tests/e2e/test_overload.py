@@ -13,8 +13,8 @@ from .cluster import Cluster
 from .generator import Generator, Load
 from .watching import watched
 
-# Seconds of each load: at 10 requests a second less than 20 would make each one count too much.
-SECONDS = {"wait?seconds=0.1": 10, "cpu?seconds=0.05": 20}
+# Seconds of each load: at 10 requests a second each one counts for a percent in 10.
+SECONDS = {"wait?seconds=0.1": 8, "cpu?seconds=0.05": 14}
 MEASURED = 0.5  # of these, to measure the capacity before and after each load
 # 10 requests that need 50 ms of CPU are served in a second on half a CPU; with 4 at once each takes
 # 0.4 s, and so is done within a client's second also if it waited QUEUE_TIMEOUT.
