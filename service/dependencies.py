@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from service import background
 from service.checks import Check, Unanswered
 from service.outage_log import first_line
+from service.outages import Outages
 
 log = logging.getLogger(__name__)
 
@@ -23,19 +24,19 @@ TIMEOUT = 5.0  # seconds of a check: as REQUEST_TIMEOUT by default, the budget o
 class Dependencies:
     """Which dependencies work; one of these an app.
 
-    `works` is called with a dependency's name after each check that passes. It returns True if it
-    logs that by itself. `at_end` gets a function that ends a check, for the worker's end.
+    `outages` hears of each check, and logs those of the names that it knows. `at_end` gets a
+    function that ends a check, for the worker's end.
     """
 
     def __init__(
         self,
         registry: CollectorRegistry,
-        works: Callable[[str], bool],
+        outages: Outages,
         at_end: Callable[[Callable[[], None]], None],
     ) -> None:
         self._up: dict[str, bool] = {}  # by name: whether the last check passed
         self._watched: set[str] = set()  # those that readiness does not ask for
-        self._works = works
+        self._outages = outages
         self._at_end = at_end
         self._gauge = Gauge(
             "hellopod_dependency_up",
@@ -84,19 +85,22 @@ class Dependencies:
             except BaseException as problem:  # SystemExit too: it would end this thread unseen
                 self._up[name] = False
                 found = "hangs" if isinstance(problem, Unanswered) else "fails"
-                if found != before:
+                first = found != before
+                # A pod that leaves the Service says so, whoever else knows of the outage.
+                told = not ready and self._outages.fails(name, problem, may_begin=first)
+                if first and not told:
                     log.warning(fails, name, first_line(problem))
             else:
                 self._up[name], found = True, "works"
-                if not self._works(name) and found != before:
+                if not self._outages.works(name) and found != before:
                     log.info("%s works", name)
 
         self._at_end(background.every(every, look, name))
 
 
 def init_app(app: Flask) -> None:
-    """Begin without any. A check that passes ends the outage of its name."""
+    """Begin without any."""
     extensions = app.extensions
     extensions["dependencies"] = Dependencies(
-        extensions["metrics_registry"], extensions["outages"].works, extensions["closing"].add
+        extensions["metrics_registry"], extensions["outages"], extensions["closing"].add
     )

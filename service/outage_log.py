@@ -23,15 +23,21 @@ class Outage:
         self._failures = 0  # of this outage
         self._latest = 0.0  # when the last one was
 
-    def failed(self, failure: BaseException) -> None:
-        """Log the first failure of an outage, without traceback: the cause is not in this code."""
+    def failed(self, failure: BaseException, may_begin: bool = True) -> bool:
+        """Log the first failure of an outage, without traceback: the cause is not in this code.
+
+        Returns False, and does nothing, where it would be the first one and may not.
+        """
         with self._lock:
             now = self._clock()
             begins = not self._failures or now > self._latest + FORGOTTEN
+            if begins and not may_begin:
+                return False
             self._failures = 1 if begins else self._failures + 1
             self._latest = now
         if begins:
             log.error("%s fails: %s: %s", self.name, type(failure).__name__, first_line(failure))
+        return True
 
     def worked(self) -> bool:
         """Log the end of an outage, unless there was a failure a moment ago.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from flask import Flask
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import Counter
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from werkzeug.wrappers import Response
 
@@ -19,7 +19,7 @@ DEEPEST = 10  # causes of causes to look at; they may go round in a circle
 
 
 class Dependency(NamedTuple):
-    """The outage of one, the count of its failures, and its Retry-After in seconds."""
+    """The outage of one, the count of requests that failed, and Retry-After in seconds."""
 
     outage: Outage
     failures: Counter
@@ -37,12 +37,11 @@ class Outages:
         self._handle: Callable[..., None] = app.register_error_handler
         app.register_error_handler = self._register_handler  # type: ignore[method-assign]
         Uncaught(app, self)
-        registry: CollectorRegistry = app.extensions["metrics_registry"]
         self._failures = Counter(
             "hellopod_dependency_failures",
             "Requests that failed because a dependency did",
             ["dependency"],
-            registry=registry,
+            registry=app.extensions["metrics_registry"],
         )
 
     def register(self, name: str, *exceptions: type[Exception], retry_after: int = 5) -> None:
@@ -55,9 +54,8 @@ class Outages:
         if name in self._outages:
             raise ValueError(f"{name!r} is registered already")
         if not exceptions or len(set(exceptions)) < len(exceptions) or retry_after < 1:
-            raise ValueError(
-                f"{name!r} needs exceptions, each once, and a retry_after of 1 s or more"
-            )
+            need = "exceptions, each once, and a retry_after of 1 s or more"
+            raise ValueError(f"{name!r} needs {need}")
         for each in exceptions:
             self._check(name, each)
         outage = self._outages[name] = Outage(name, self._clock)
@@ -76,10 +74,9 @@ class Outages:
 
     def _register_handler(self, code_or_exception: Any, f: Callable[..., Any]) -> None:
         """Register a handler of the app; refuse one for a class of ours: it would replace ours."""
-        if dependency := self._dependencies.get(code_or_exception):
-            name = dependency.outage.name
+        if ours := self._dependencies.get(code_or_exception):
             kind = code_or_exception.__name__
-            raise ValueError(f"{kind} has a handler already: that of {name!r}")
+            raise ValueError(f"{kind} has a handler already: that of {ours.outage.name!r}")
         self._handle(code_or_exception, f)
 
     def are_known(self) -> bool:
@@ -125,6 +122,19 @@ class Outages:
             found = [self._found(each, deepest - 1) for each in error.exceptions]
             return found[0] if all(found) else None
         return self._found(error.__cause__, deepest - 1)
+
+    def fails(self, name: str, failure: BaseException, may_begin: bool) -> bool:
+        """Note that a check failed, and return whether the outage's lines say so.
+
+        No request is counted. False for an unknown name, and for a beginning that may not be.
+        """
+        outage = self._outages.get(name)
+        return outage is not None and outage.failed(failure, may_begin)
+
+    def explains(self, error: BaseException, may_begin: bool) -> bool:
+        """Do the same for a task, which has no name here: the exception says what failed."""
+        found = self._found(error)
+        return found is not None and found[0].outage.failed(found[1], may_begin)
 
     def works(self, name: str) -> bool:
         """Note that a dependency does what it should. This ends its outage after QUIET seconds.

@@ -21,7 +21,7 @@ def ask():
 app.extensions["outages"].register("database", OSError)
 app.extensions["dependencies"].require("database", ask, every=0.1, ready=False)
 app.add_url_rule("/orders", view_func=ask)
-background.every(0.1, ask, "asking")
+background.every(0.1, ask, "asking")  # which does not say what it needs
 
 
 @app.get("/stream")
@@ -85,5 +85,5 @@ def mistaken_task():
 
 @app.get("/asking-task")
 def asking_task():
-    background.every(0.1, ask, "asking too", app.extensions["outages"].is_known)
+    background.every(0.1, ask, "asking too", app.extensions["outages"])
     return "begun"

@@ -1,5 +1,6 @@
 """A dependency that goes away and comes back, by real connections from a real process."""
 
+import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
@@ -54,11 +55,10 @@ def test_an_outage_is_two_lines_and_each_request_a_503(server, database):
 
     with socket.create_server(("127.0.0.1", database)):
         eventually(lambda: get(server.port, "/orders")[0] == 200)
-        server.wait_for(f"database works again, after {REQUESTS} failures", QUIET + 20)
-    assert [line for line in lines(server) if line[0] != "WARNING"] == [
-        ("ERROR", "database fails", False),
-        ("INFO", f"database works again, after {REQUESTS} failures", False),
-    ]
+        server.wait_for("database works again", QUIET + 20)
+    begin, end = lines(server)
+    assert begin == ("ERROR", "database fails", False)
+    assert re.fullmatch(r"database works again, after \d+ failures", end[1])
 
 
 @pytest.mark.parametrize("path", ["/wrapped", "/after", "/teardown", "/first-part", "/async"])
@@ -92,8 +92,7 @@ def test_an_outage_is_no_fault_and_a_mistake_is_one(server):
     """What the tests of fuzz and hostile requests hold against a service."""
     assert get(server.port, "/orders")[0] == 503
     assert get(server.port, "/asking-task")[0] == 200
-    tasks = ("asking failed", "asking too failed.*refused")
-    for line in ("database fails", "database does not work", *tasks):
+    for line in ("database fails: .*refused", "asking failed"):
         server.wait_for(line)
     assert faults(server.records()) == []
 
@@ -104,3 +103,4 @@ def test_an_outage_is_no_fault_and_a_mistake_is_one(server):
         "Exception on /mistake [GET]",
         "a mistaken task failed; it runs again in 0.1 s",
     ]
+    assert not any("asking too" in record["message"] for record in server.records())

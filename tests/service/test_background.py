@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from service import background
+from service import background, outage_log
+from tests.runtime.raw import eventually
 
 
 def failing(problems):
@@ -50,18 +51,59 @@ def test_logs_changes_and_not_each_run(caplog, failures, logged):
     assert all("forgetting old orders" in record.getMessage() for record in caplog.records)
 
 
-def test_an_outage_has_no_traceback(caplog):
+@pytest.fixture
+def outages(app):
+    app.extensions["outages"].register("database", OSError)
+    return app.extensions["outages"]
+
+
+def logged(caplog):
+    return [(record.getMessage(), bool(record.exc_info)) for record in caplog.records]
+
+
+def test_an_outage_is_said_once_and_a_mistake_with_its_traceback(outages, caplog):
     task, done = failing(
-        [OSError("to tcp://a:secret@db\n[SQL: SELECT 1]"), OSError("b"), KeyError("c"), None]
+        [
+            OSError("to tcp://a:secret@db\n[SQL: SELECT 1]"),
+            OSError("b"),
+            KeyError("c"),
+            OSError("d"),
+        ]
     )
-    with caplog.at_level(logging.INFO, "service.background"):
-        background.every(0.001, task, "asking", lambda problem: isinstance(problem, OSError))
+    with caplog.at_level(logging.INFO, "service"):
+        background.every(0.001, task, "asking", outages)
         assert done.wait(10)
 
-    assert [(record.getMessage(), bool(record.exc_info)) for record in caplog.records] == [
-        ("asking failed; it runs again in 0.001 s: OSError: to tcp://***@db", False),
+    assert logged(caplog) == [
+        ("database fails: OSError: to tcp://***@db", False),
         ("asking failed; it runs again in 0.001 s", True),
-        ("asking works again, after 3 failures", False),
+        ("asking works again, after 4 failures", False),
+    ]
+
+
+def test_a_task_that_fails_when_its_outage_is_over_says_so_itself(outages, caplog, monkeypatch):
+    """Else it would fail in silence, or begin an outage at each run."""
+    monkeypatch.setattr(outage_log, "QUIET", 0.0)
+    left = [OSError(f"to tcp://a:secret@{number}") for number in range(5)]
+    done = threading.Event()
+
+    def task():
+        if not left:
+            done.set()
+        else:
+            outages.works("database")  # as a check says, which asks less
+            raise left.pop(0)
+
+    with caplog.at_level(logging.INFO, "service"):
+        background.every(0.001, task, "asking", outages)
+        eventually(lambda: len(caplog.records) == 4)
+        assert done.wait(10)
+
+    assert logged(caplog) == [
+        ("database fails: OSError: to tcp://***@0", False),
+        ("database works again, after 1 failures", False),
+        ("asking failed; it runs again in 0.001 s: OSError: to tcp://***@1", False),
+        ("asking works again, after 5 failures", False),
     ]
 
 

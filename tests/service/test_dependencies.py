@@ -1,5 +1,6 @@
 """Readiness without a dependency, in Flask's own words."""
 
+import re
 import socket
 import sys
 import threading
@@ -8,10 +9,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
-from prometheus_client import CollectorRegistry
 
+from service import background
 from service.checks import MOST
-from service.dependencies import Dependencies
+from service.outage_log import FORGOTTEN, QUIET
 from tests.runtime.raw import eventually
 
 
@@ -22,8 +23,10 @@ class Database:
     works: bool = True
     let_go: threading.Event = field(default_factory=threading.Event)
     hangs: bool = False
+    asked: int = 0
 
     def ping(self):
+        self.asked += 1
         if self.hangs:
             self.let_go.wait(30)
         if not self.works:
@@ -198,8 +201,8 @@ def test_only_changes_are_logged(dependencies, database, caplog):
     assert [record.getMessage() for record in caplog.records] == expected
 
 
-def up(client, name):
-    line = f'hellopod_dependency_up{{dependency="{name}"}} '
+def up(client, name, metric="hellopod_dependency_up"):
+    line = f'{metric}{{dependency="{name}"}} '
     return client.get("/metrics").text.partition(line)[2].partition("\n")[0]
 
 
@@ -245,16 +248,70 @@ def test_a_name_is_taken_once(dependencies, database):
         dependencies.require("database", database.ping, ready=False)
 
 
-@pytest.mark.parametrize("said", [True, False])
-def test_a_check_that_passes_ends_an_outage_of_that_name(database, caplog, said):
-    """Of which one line is enough."""
-    caplog.set_level("INFO", logger="service.dependencies")
-    ended = []
-    dependencies = Dependencies(
-        CollectorRegistry(), lambda name: ended.append(name) or said, lambda end: None
-    )
-    dependencies.require("store", database.ping, every=0.01)
+@pytest.fixture
+def now(app, monkeypatch):
+    """The time of outages, in a list to move it on."""
+    now = [1000.0]
+    monkeypatch.setattr(app.extensions["outages"], "_clock", lambda: now[0])
+    return now
 
-    eventually(lambda: ended[:2] == ["store"] * 2)
-    lines = [each for each in caplog.records if each.getMessage() == "store works"]
-    assert len(lines) == (0 if said else 1)
+
+def said(caplog):
+    return [f"{each.levelname} {each.getMessage()}" for each in caplog.records]
+
+
+@pytest.mark.parametrize("first", ["a check", "a task", "a request"])
+def test_an_outage_is_one_line_and_its_end_another(
+    app, client, dependencies, now, database, caplog, first
+):
+    """Whoever notices it first: a check, a background task or a request."""
+    outages = app.extensions["outages"]
+    caplog.set_level("INFO", logger="service")
+    outages.register("database", ConnectionError)
+    app.add_url_rule("/orders", view_func=database.ping)
+    database.works = False
+    starts = {
+        "a check": lambda: dependencies.require("database", database.ping, 0.01, ready=False),
+        "a task": lambda: background.every(0.01, database.ping, "forgetting", outages),
+        "a request": lambda: client.get("/orders"),
+    }
+    for start in (starts.pop(first), *starts.values()):
+        start()
+        eventually(lambda: caplog.records)
+    for more in (10, 20):
+        eventually(lambda more=more: database.asked > more)
+    assert said(caplog) == ["ERROR database fails: ConnectionError: no route"]
+    failures = up(client, "database", "hellopod_dependency_failures_total")
+    assert failures == "1.0"  # requests alone
+
+    database.works = True
+    eventually(lambda: dependencies.is_up("database"))
+    now[0] += QUIET
+    eventually(lambda: len(caplog.records) == 2)
+    asked = database.asked
+    eventually(lambda: database.asked > asked + 10)
+    (_, end) = said(caplog)
+    assert re.fullmatch(r"INFO database works again, after \d+ failures", end)
+
+
+def test_one_that_pods_have_each_says_that_it_is_not_ready(app, dependencies, database, caplog):
+    """Beside the line of the outage, which may be there while the pod is still ready."""
+    app.extensions["outages"].register("database", ConnectionError)
+    database.works = False
+    dependencies.require("database", database.ping, every=0.01)
+
+    eventually(lambda: caplog.records)
+    assert said(caplog) == ["WARNING not ready: database: no route"]
+
+
+def test_a_long_outage_is_no_new_one_at_each_check(app, dependencies, now, database, caplog):
+    app.extensions["outages"].register("database", ConnectionError)
+    database.works = False
+    dependencies.require("database", database.ping, every=0.01, ready=False)
+    eventually(lambda: caplog.records)
+
+    for _ in range(3):
+        now[0] += FORGOTTEN + 1
+        asked = database.asked
+        eventually(lambda asked=asked: database.asked > asked + 2)
+    assert len(caplog.records) == 1
