@@ -22,6 +22,41 @@ DELETED = (
     ("CONTRIBUTING.md", r"\| `tests/browser/` \|.*\n", 1),
     ("pyproject.toml", r" *\"selenium.*\n", 2),
 )
+# What a guide leaves to its reader: a row for each setting, metric and endpoint.
+ROWS = {
+    "docs/configuration.md": (
+        "| `POD_NAME`",
+        """\
+| `DATABASE` | orders.db | file of the database |
+| `LARGEST_ORDER` | 100 | most pieces in one order |
+| `CURRENCY` | EUR | currency of all prices |
+| `PRICES` | http://prices | base URL of the service of prices |
+""",
+    ),
+    "docs/observability.md": (
+        "| `hellopod_dependency_up`",
+        "| `hellopod_pieces_ordered_total` | counter | | pieces | pieces ordered | |\n",
+    ),
+    "README.md": (
+        "| `/version`",
+        """\
+| `/api/orders` | the order that it made | shops |
+| `/api/orders/<int(max=2147483647):number>` | an order | shops |
+| `/api/orders/<int(max=2147483647):number>/price` | its price | shops |
+""",
+    ),
+}
+BARE_ROWS = {
+    "docs/configuration.md": (
+        "| `POD_NAME`",
+        "| `LONGEST_TEXT` | 1000 | most characters of a text |\n",
+    ),
+    "docs/observability.md": (
+        "| `hellopod_dependency_up`",
+        "| `hellopod_words_counted_total` | counter | | words | words counted | |\n",
+    ),
+    "README.md": ("| `/version`", "| `/api/words` | how many words a text has | writers |\n"),
+}
 BLOCK = re.compile(rf"```(?:python|yaml|toml)\n{FIRST_LINE}\n(.*?)```", re.DOTALL)
 
 
@@ -78,6 +113,12 @@ def put(directory, path, how, anchor, code):
     file.write_text(
         text.replace(anchor, code.rstrip("\n") if how == "instead of" else code + anchor)
     )
+
+
+def put_rows(directory, rows, name="hellopod"):
+    """Add to tables of the documents what the service brings; metrics begin with its name."""
+    for path, row in rows.items():
+        put(directory, path, "before", *(text.replace("hellopod", name) for text in row))
 
 
 if __name__ == "__main__":  # for tests/e2e: that imports nothing from here

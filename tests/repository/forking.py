@@ -22,7 +22,12 @@ def fork(directory, name):
     make(renamed, "rename", f"NAME={name}")
     git(renamed, "commit", "--quiet", "--all", "--message=Rename")
     git(directory, "clone", "--quiet", "renamed", "fork")
-    (directory / "fork/.venv").symlink_to(sys.prefix)
-    if (REPOSITORY / ".venv-scan").exists():  # else make check makes one
-        (directory / "fork/.venv-scan").symlink_to(REPOSITORY / ".venv-scan")
-    return directory / "fork"
+    return borrow(directory / "fork")
+
+
+def borrow(directory):
+    """Give a copy the environments of this clone; what is missing here, make installs there."""
+    (directory / ".venv").symlink_to(sys.prefix)
+    if (REPOSITORY / ".venv-scan").exists():
+        (directory / ".venv-scan").symlink_to(REPOSITORY / ".venv-scan")
+    return directory

@@ -7,43 +7,19 @@ import pytest
 from tests.copying import REPOSITORY, copy, run
 from tests.repository.following import (
     BARE,
+    BARE_ROWS,
     BLOCK,
     DATABASE,
     DELETED,
     GUIDE,
+    ROWS,
     follow,
     follow_without_database,
-    put,
+    put_rows,
 )
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import eventually, get
 
-# What the guide leaves to its reader: a row for each setting and metric.
-ROWS = {
-    "docs/configuration.md": (
-        "| `POD_NAME`",
-        """\
-| `DATABASE` | orders.db | file of the database |
-| `LARGEST_ORDER` | 100 | most pieces in one order |
-| `CURRENCY` | EUR | currency of all prices |
-| `PRICES` | http://prices | base URL of the service of prices |
-""",
-    ),
-    "docs/observability.md": (
-        "| `hellopod_dependency_up`",
-        "| `hellopod_pieces_ordered_total` | counter | | pieces | pieces ordered | |\n",
-    ),
-}
-BARE_ROWS = {
-    "docs/configuration.md": (
-        "| `POD_NAME`",
-        "| `LONGEST_TEXT` | 1000 | most characters of a text |\n",
-    ),
-    "docs/observability.md": (
-        "| `hellopod_dependency_up`",
-        "| `hellopod_words_counted_total` | counter | | words | words counted | |\n",
-    ),
-}
 both = pytest.mark.parametrize("service", ["orders", "words"], indirect=True)
 
 
@@ -96,10 +72,11 @@ def test_its_tests_pass(service):
     ("service", "rows"), [("orders", ROWS), ("words", BARE_ROWS)], indirect=["service"]
 )
 def test_documents_with_its_rows_pass(service, rows):
-    for path, (anchor, added) in rows.items():
-        put(service, path, "before", anchor, added)
+    put_rows(service, rows)
     page = "tests/documents/test_documents.py"
-    result = run(service, sys.executable, "-m", "pytest", "-q", page, "-k", "settings or metric")
+    result = run(
+        service, sys.executable, "-m", "pytest", "-q", page, "-k", "settings or metric or endpoints"
+    )
 
     assert result.returncode == 0, result.stdout[-3000:]
     assert "skipped" not in result.stdout
