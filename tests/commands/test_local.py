@@ -21,7 +21,7 @@ from local.load import EVERY, asked, load
 from local.steps import Failure
 from tests.commands.workloads import waiting, workload
 from tests.copying import copy
-from tests.runtime.gunicorn_process import Gunicorn
+from tests.runtime.gunicorn_process import OURS, SAMPLE, Gunicorn
 from tests.runtime.raw import eventually
 from tests.service.hostile_upstream import HostileUpstream, header, saying
 
@@ -315,7 +315,7 @@ def test_load_is_bounded_and_says_what_becomes_of_it(tmp_path, capsys):
     kubectl = tmp_path / "kubectl"
     kubectl.write_text("#!/bin/sh\necho 3 95")
     kubectl.chmod(0o755)
-    with Gunicorn() as server:
+    with Gunicorn(*OURS, SAMPLE) as server:
         url = f"http://127.0.0.1:{server.port}"
         load(url, (str(kubectl),), NAME, asked({"URL": "/healthz"}), seconds=EVERY)
 

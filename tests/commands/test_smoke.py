@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.prerequisites import missing
 from tests.process.balancer import Balancer
-from tests.runtime.gunicorn_process import Gunicorn
+from tests.runtime.gunicorn_process import OURS, SAMPLE, Gunicorn
 
 REPOSITORY = Path(__file__).parents[2]
 NOWHERE = "no-such-directory"
@@ -32,7 +32,7 @@ def smoke(*options):
 
 
 def test_needs_nothing_but_http():
-    with Gunicorn() as pod:
+    with Gunicorn(*OURS, SAMPLE) as pod:
         run = smoke("--url", f"http://127.0.0.1:{pod.port}/")
 
     assert run.returncode == 0, run.stdout
@@ -44,7 +44,7 @@ def test_needs_nothing_but_http():
 
 
 def test_metrics_may_be_inside_only():
-    with Gunicorn(METRICS_ON_HTTP="false") as pod:
+    with Gunicorn(*OURS, SAMPLE, METRICS_ON_HTTP="false") as pod:
         run = smoke("--url", f"http://127.0.0.1:{pod.port}")
 
     assert run.returncode == 0, run.stdout
@@ -53,8 +53,8 @@ def test_metrics_may_be_inside_only():
 
 def test_says_what_is_wrong():
     with (
-        Gunicorn(VERSION="1.0.0") as old,
-        Gunicorn(VERSION="1.1.0") as new,
+        Gunicorn(*OURS, SAMPLE, VERSION="1.0.0") as old,
+        Gunicorn(*OURS, SAMPLE, VERSION="1.1.0") as new,
         Balancer(old.port, new.port) as balancer,
     ):
         run = smoke("--url", balancer.url)

@@ -15,12 +15,14 @@ import pytest
 from flask import abort, jsonify, redirect, request, send_file, url_for
 from werkzeug.test import create_environ, run_wsgi_app
 
-from service import create_app, tracing
+import service
+from service import tracing
 from tests.fuzz.test_requests import mutate as mutate_bytes
 from tests.process.collector import Collector
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.invariants import SAYING, TASKS, assert_unharmed
 from tests.runtime.raw import is_problem, responses, send
+from tests.service import sample
 
 SEED = 20261128  # of the short run
 SHORT, LONG = 4_000, 200_000  # requests in this process
@@ -183,8 +185,8 @@ def conditional():
 
 
 def build(config):
-    """Return the service, with handlers as a fork may have."""
-    app = create_app(config)
+    """Return an app with handlers as a fork may have."""
+    app = sample.create_app(config)
     every = {"methods": ["GET", "POST"]}
     app.add_url_rule("/all", "all", read_everything, **every)
     app.add_url_rule("/json", "json", lambda: jsonify(request.json), **every)
@@ -199,7 +201,7 @@ def build(config):
 
 @pytest.fixture
 def apps(config):
-    """The service as it is by default, and with all that it can have."""
+    """That app as it is by default, and with all that it can have."""
     with Collector() as collector:
         everything = replace(
             config,
@@ -275,9 +277,9 @@ def test_whatever_is_sent(apps, caplog, seed):
 
 
 def test_real_server(seed):
-    """What the runtime lets through, on every route of the service."""
+    """What the runtime lets through, on every route of service/api.py: a fork's are new."""
     chance = random.Random(SEED if seed is None else seed)  # noqa: S311
-    app = create_app()
+    app = service.create_app()
     plain = [path for path in paths(app) if path.isascii()]
     app.extensions["closing"].close()
     statuses = set()

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.config import Config, SettingError, is_secret
-from tests.runtime.gunicorn_process import Gunicorn
+from tests.runtime.gunicorn_process import OURS, SAMPLE, Gunicorn
 from tests.runtime.invariants import faults
 from tests.runtime.raw import eventually, get
 
@@ -142,7 +142,7 @@ WRONG_ONE = st.one_of(
 
 def assert_starts_or_says_why(environ):
     with_ports = {"PORT": "0", "MANAGEMENT_PORT": "0", "POD_NAME": "pod-1"} | environ
-    server = Gunicorn(**environ)
+    server = Gunicorn(*OURS, SAMPLE, **environ)
     server.start()
     try:
         eventually(lambda: server.process.poll() is not None or running(server), 30)
