@@ -11,6 +11,7 @@ import yaml
 from local import scan
 from local.steps import Failure
 from tests.copying import REPOSITORY, copy, run
+from tests.e2e.absence import missing, need
 
 CHECKOV = REPOSITORY / ".venv-scan/bin/checkov"
 EXCEPTION = re.compile(r"checkov[.:](?:io/)?skip[\w-]*[:=] ?(CKV\w+)(?:[:=] *(.*))?")
@@ -30,7 +31,15 @@ WEAK_SPOTS = [
     ("Dockerfile", "USER 10001:10001\n", "", {"CKV_DOCKER_3"}),
 ]
 
-scanned = pytest.mark.skipif(not CHECKOV.exists(), reason="`make check` makes .venv-scan")
+scanned = pytest.mark.usefixtures("checkov")
+
+
+@pytest.fixture
+def checkov():
+    """The program, unless this machine lacks it."""
+    need("checkov")
+    if not CHECKOV.exists():
+        missing("checkov", "make check installs it")
 
 
 @pytest.fixture
@@ -111,6 +120,19 @@ def test_without_kubectl(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("CI", "true")
     with pytest.raises(Failure, match="kubectl is not on PATH"):
         scan.gather(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("absent", "outcome"), [("", pytest.fail.Exception), ("checkov", pytest.skip.Exception)]
+)
+def test_without_checkov_ci_fails_unless_it_says_so(request, monkeypatch, absent, outcome):
+    monkeypatch.setattr(sys.modules[__name__], "CHECKOV", Path("nowhere"))
+    monkeypatch.setenv("CI", "true")
+    monkeypatch.setenv("HELLOPOD_ABSENT", absent)
+
+    with pytest.raises((pytest.fail.Exception, pytest.skip.Exception)) as raised:
+        request.getfixturevalue("checkov")
+    assert raised.type is outcome
 
 
 @scanned

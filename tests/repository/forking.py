@@ -1,5 +1,6 @@
 """Forks of this repository, made as their owners make them."""
 
+import fcntl
 import sys
 
 from tests.copying import REPOSITORY, copy, git, run
@@ -26,8 +27,10 @@ def fork(directory, name):
 
 
 def borrow(directory):
-    """Give a copy the environments of this clone; what is missing here, make installs there."""
+    """Give a copy the environments of this clone. That of checkov is made where it is missing."""
     (directory / ".venv").symlink_to(sys.prefix)
-    if (REPOSITORY / ".venv-scan").exists():
-        (directory / ".venv-scan").symlink_to(REPOSITORY / ".venv-scan")
+    with (REPOSITORY / "requirements-scan.txt").open() as lock:  # other tests make forks, too
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        make(REPOSITORY, ".venv-scan/scan")
+    (directory / ".venv-scan").symlink_to(REPOSITORY / ".venv-scan")
     return directory

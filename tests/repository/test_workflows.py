@@ -31,8 +31,17 @@ def test_public_runner_sees_all_of_e2e():
     assert install.keys() == {"name", "working-directory", "env", "run"}  # no `if`
     assert "skaffold/releases" in install["env"]["SKAFFOLD"]
     assert "sudo install kind skaffold /usr/local/bin\n" in install["run"]
-    for file in (*FILES, REPOSITORY / ".ci/run"):
-        assert "HELLOPOD_ABSENT" not in read(file)
+    others = {name: job for name, job in CI.items() if name != "test"}
+    others |= {file.name: read(file) for file in FILES if file.name != "ci.yml"}
+    assert "HELLOPOD_ABSENT" not in str(others) + read(REPOSITORY / ".ci/run")
+
+
+def test_checkov_is_absent_where_nothing_installs_it():
+    job = CI["test"]
+    [only] = [step["if"] for step in job["steps"] if step.get("run") == "make check"]
+
+    expected = "${{ " + only.replace("==", "!=") + " && 'checkov' || '' }}"
+    assert job["env"] == {"HELLOPOD_ABSENT": expected}
 
 
 def test_python_is_that_of_the_image():
