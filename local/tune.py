@@ -121,13 +121,13 @@ def main(
     """Print each step and the advice."""
     print("CONCURRENCY  requests/s   p50 ms   p99 ms  CPU core")
     steps: list[Step] = []
-    idle = 0
+    useless = 0  # steps in a row that served no more
     for concurrency in counts:
         best = max((step.rate for step in steps), default=0.0)
         steps.append(measure(request, concurrency, seconds, arguments))
         print(steps[-1], flush=True)
-        idle = 0 if steps[-1].rate >= GAIN * best else idle + 1
-        if idle == 2:  # one alone may be an accident
+        useless = 0 if steps[-1].rate >= GAIN * best else useless + 1
+        if useless == 2:  # one alone may be an accident
             break
     print(busy(steps) or advice(steps, counts[-1]))
 
