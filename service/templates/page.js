@@ -21,9 +21,13 @@ let recent = []; // names of the pods that answered last
 let minute = []; // second and version of each answer; of one that was refused or failed, -1
 let paused = false;
 
+function timeOf(date) {
+  return date.toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", second: "2-digit"});
+}
+
 function tell(text) {
   const line = document.createElement("p");
-  line.textContent = `${new Date().toLocaleTimeString()} ${text}`;
+  line.textContent = `${timeOf(new Date())} ${text}`;
   byId("events").prepend(line);
   while (byId("events").children.length > 50) byId("events").lastChild.remove();
 }
@@ -69,6 +73,7 @@ function meet(me) {
   tile.style.setProperty("--colour", `var(--version-${versions.indexOf(version) % COLOURS})`);
   tile.querySelector("h3").textContent = me.pod;
   tile.querySelector(".version").textContent = version;
+  tile.querySelector(".window").textContent = WINDOW;
   tile.querySelector(".node").textContent = me.node ?? "unknown";
   byId("tiles").append(tile);
   tell(`${me.pod} answers, version ${version}`);
@@ -181,6 +186,7 @@ byId("pause").addEventListener("click", () => {
   paused = !paused;
   byId("pause").textContent = paused ? "Continue" : "Pause";
 });
+byId("started").textContent = timeOf(new Date(byId("started").dateTime));
 byId("live").hidden = false;
 go();
 if (byId("chain")) followChain();

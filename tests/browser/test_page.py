@@ -1,5 +1,8 @@
 """The page at `/` in a real browser, with pods that are processes here."""
 
+import re
+from datetime import datetime
+
 import pytest
 from selenium_axe_python import Axe
 
@@ -52,10 +55,41 @@ def test_shows_every_pod_that_answers(page, service):
     assert tiles["a"]["colour"] == tiles["b"]["colour"]
     assert sum(tile["share"] for tile in tiles.values()) in (99, 100, 101)
     assert min(tile["share"] for tile in tiles.values()) >= 25  # connections go to both in turn
+    assert tiles["a"]["label"] == "Share of the last 100 answers"
     assert tiles["a"]["latency"].endswith(" ms")
     assert (page.count("shed"), page.count("failed")) == (0, 0)
     assert page.text("#single") == ""
     assert page.console() == []
+
+
+def test_times_are_those_of_the_reader(page, service):
+    show(page, service.url)
+    eventually(lambda: page.text("#events"))
+
+    started = page.driver.find_element("css selector", "#started")
+    assert datetime.fromisoformat(started.get_attribute("datetime")).tzinfo
+    assert started.get_attribute("title") == started.get_attribute("datetime")
+    clock = r"\d\d:\d\d:\d\d [AP]M"  # of a reader in the United States, as this browser is
+    assert re.fullmatch(clock, started.text)
+    assert re.match(clock, page.text("#events"))
+
+
+def bars(page):
+    """Return the colour of each tile's bar, near its left end: no style tells of what is inside."""
+    meters = page.driver.find_elements("css selector", "#tiles meter")
+    return [page.driver.execute_async_script(PIXEL, each.screenshot_as_base64) for each in meters]
+
+
+PIXEL = """
+    const [picture, done] = arguments, image = new Image();
+    image.onload = () => {
+      const pen = document.createElement("canvas").getContext("2d");
+      pen.drawImage(image, 0, 0);
+      const [red, green, blue] = pen.getImageData(5, image.height / 2, 1, 1).data;
+      done(`rgb(${red}, ${green}, ${blue})`);
+    };
+    image.src = `data:image/png;base64,${picture}`;
+"""
 
 
 def test_rollout(page):
@@ -70,6 +104,7 @@ def test_rollout(page):
         eventually(lambda: page.versions() == {"1.0.0", "1.1.0"})
         tiles = page.tiles()
         assert tiles["old"]["colour"] != tiles["new"]["colour"]
+        assert bars(page) == [tile["colour"] for tile in tiles.values()]
         assert not tiles["old"]["draining"]
         old.process.terminate()
         eventually(lambda: page.tiles()["old"]["draining"])
@@ -144,6 +179,7 @@ def test_without_javascript(service):
         page.open(service.url)
         assert page.text("h1") in ("Hello from container a!", "Hello from container b!")
         assert "node-of-" in page.text("#identity")
+        assert datetime.fromisoformat(page.text("#started")).tzinfo
         assert "Reload" in page.text("noscript")
         assert page.text("#live") == ""
 

@@ -56,6 +56,7 @@ class Page:
               pod: tile.querySelector("h3").textContent,
               version: tile.querySelector(".version").textContent,
               node: tile.querySelector(".node").textContent,
+              label: tile.querySelector("label span").textContent,
               share: parseInt(tile.querySelector(".share").textContent),
               latency: tile.querySelector(".latency").textContent,
               colour: getComputedStyle(tile).borderLeftColor,
