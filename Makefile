@@ -107,7 +107,7 @@ NOT_APART := $(addprefix --ignore=,$(APART))
 # cluster, so that none of them disturbs another. They take longer than the rest, and those that
 # suffer most from neighbours come last: by then mostly nothing runs beside them.
 LOADING := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,\
-	alerts autoscaling chain chaos instances overload proxies scraping zero_loss)))
+	alerts autoscaling chain chaos connections instances liveness overload proxies scraping zero_loss)))
 # Six nodes take more than the usual 128: https://kind.sigs.k8s.io/docs/user/known-issues/
 CLUSTERS := $(shell test "$$(cat /proc/sys/fs/inotify/max_user_instances 2>&1)" -ge 512 2>/dev/null \
 	&& echo 2 || echo 1)
