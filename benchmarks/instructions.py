@@ -4,6 +4,7 @@ valgrind counts them, and no neighbour disturbs that: in all processes of a serv
 requests one after the other over one connection. Starting takes the same for few and for many.
 """
 
+import compileall
 import json
 import re
 import shutil
@@ -20,7 +21,7 @@ from urllib.parse import urlsplit
 
 from . import servers
 from .comparison import OURS, Comparison, Goal, show
-from .processes import Server, running
+from .processes import HERE, ROOT, Server, running
 
 INSTALL = "benchmarks: valgrind is not on PATH; most distributions have a package of that name"
 FEW, MANY = 100, 700  # requests
@@ -30,12 +31,14 @@ RECORD = json.dumps({f"field_{number}": "abcdefghij" * 9 for number in range(20)
 FULL = {"CONCURRENCY": "1", "QUEUE_LENGTH": "0", "HANDLER_TIMEOUT": "3600"}
 
 
-def send(port: int, path: str, number: int, status: int = 200) -> None:
-    """Send so many over one connection, {} being their number; SystemExit at any other status."""
+def send(port: int, path: str, number: int, status: int = 200, identity: str = "") -> None:
+    """Send so many over one connection; SystemExit at any other status. {} is their number."""
     headers = {"User-Agent": "benchmarks", "Accept": "*/*", "Content-Type": "application/json"}
     method, body = ("POST", RECORD) if path == ECHO else ("GET", None)
     with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         for count in range(number):
+            if identity:
+                headers["X-Request-ID"] = identity.format(count)
             connection.request(method, path.format(count), body, headers)
             answer = connection.getresponse()
             answer.read()
@@ -71,7 +74,7 @@ def counted(directory: str) -> int:
     return sum(map(int, found))
 
 
-def served(server: Server, path: str, number: int, to: str = "service") -> int:
+def served(server: Server, path: str, number: int, to: str = "service", identity: str = "") -> int:
     """Return the instructions from a server's start to its end.
 
     `to` is "service", or "management" for that port, or "full" for a server whose slots are taken.
@@ -85,13 +88,13 @@ def served(server: Server, path: str, number: int, to: str = "service") -> int:
             management = urlsplit(process.metrics).port or process.port
             with occupied(process.port) if settings else nullcontext():
                 port = management if to == "management" else process.port
-                send(port, path, number, 503 if settings else 200)
+                send(port, path, number, 503 if settings else 200, identity)
         return counted(directory)
 
 
 def each(count: Callable[[int], int]) -> list[float]:
     """Return thousands of instructions a request."""
-    few = count(FEW)  # first: it may compile modules
+    few = count(FEW)
     return [(count(MANY) - few) / (MANY - FEW) / 1000]
 
 
@@ -102,14 +105,17 @@ def by_server(path: str, *found: Server) -> Mapping[str, Callable[[int], int]]:
 
 def tables() -> dict[str, tuple[int | None, Mapping[str, Callable[[int], int]]]]:
     """Return what is counted, the most thousands that ours may take, and how to count each."""
+    refusal = partial(served, OCCUPIED, to="full")
+    probe = partial(served, servers.HELLOPOD, "/healthz", to="management")
     compared = servers.HELLOPOD, servers.BARE, servers.EXPORTER, servers.GRANIAN
     return {
         "a request of /": (750, by_server("/", *compared, servers.TUTORIAL)),
         "/api/identity": (850, by_server("/api/identity", *compared)),
         "2 kB of JSON echoed": (None, by_server(ECHO, OCCUPIED, servers.BARE)),
-        "a refusal": (90, {OURS: partial(served, OCCUPIED, "/", to="full")}),
-        "a refusal, each differing": (None, {OURS: partial(served, OCCUPIED, "/?{}", to="full")}),
-        "a probe": (90, {OURS: partial(served, servers.HELLOPOD, "/healthz", to="management")}),
+        "a refusal": (90, {OURS: partial(refusal, "/")}),
+        "a refusal, each differing": (90, {OURS: partial(refusal, "/?{}")}),
+        "a refusal, each header differing": (90, {OURS: partial(refusal, "/", identity="id-{}")}),
+        "a probe": (90, {OURS: probe}),
     }
 
 
@@ -117,6 +123,8 @@ def main() -> None:
     """Print a table for each; raises SystemExit without valgrind."""
     if not shutil.which("valgrind"):
         sys.exit(INSTALL)
+    for directory in (HERE, ROOT / "service"):  # or the first start has more to do than others
+        compileall.compile_dir(directory, quiet=1)
     for what, (most, counts) in tables().items():
         values = {name: each(count) for name, count in counts.items()}
         goals = [Goal(OURS, at_most=most, of="value")] if most else []

@@ -39,21 +39,15 @@ class Answers:
 
 
 def run(
-    url: str,
-    mode: str,
-    amount: float,
-    limit: float,
-    patience: float,
-    connections: str = "keep",
-    body: str = "",
+    url: str, mode: str, amount: float, limit: float, wait: float, how: str = "keep", body: str = ""
 ) -> Answers:
     """Run the client; see there for its arguments."""
     parts = urlsplit(url)
-    arguments = [parts.port, parts.path or "/", mode, amount, limit, connections]
+    arguments = [parts.port, parts.path or "/", mode, amount, limit, how]
     done = subprocess.run(
         [sys.executable, "-m", "tests.runtime.load", *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "CLIENT_TIMEOUT": str(patience), "REQUEST_BODY": body},
+        env={**os.environ, "CLIENT_TIMEOUT": str(wait), "REQUEST_BODY": body},
         stdout=subprocess.PIPE,
         check=True,
         preexec_fn=on(LOAD_CORE),
@@ -67,9 +61,9 @@ def closed(url: str, clients: float, seconds: float, how: str = "keep", body: st
     return run(url, "closed", clients, seconds, LONG, how, body)
 
 
-def rate(url: str, rate: float, seconds: float, connections: str = "keep") -> Answers:
+def rate(url: str, rate: float, seconds: float, how: str = "keep") -> Answers:
     """Send so many requests a second, whatever becomes of the earlier ones."""
-    return run(url, "open", rate, seconds, PATIENCE, connections)
+    return run(url, "open", rate, seconds, PATIENCE, how)
 
 
 def requests(url: str, number: int, clients: int) -> None:

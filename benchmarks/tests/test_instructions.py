@@ -1,5 +1,8 @@
+from http.client import HTTPConnection
+
 import pytest
 
+from benchmarks import instructions
 from benchmarks.comparison import OURS
 from benchmarks.instructions import FEW, FULL, MANY, OCCUPIED, counted, each, occupied, send, tables
 from tests.runtime.gunicorn_process import OURS as CONFIGURATION
@@ -37,6 +40,27 @@ def test_requests_are_answered_as_expected(server):
     send(server.port, "/echo", 3)
     with pytest.raises(SystemExit, match="/nope answered 404, not 200"):
         send(server.port, "/nope", 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "identity", "expected"),
+    [
+        ("/?{}", "", [("/?0", None), ("/?1", None)]),
+        ("/", "id-{}", [("/", "id-0"), ("/", "id-1")]),
+    ],
+)
+def test_each_request_may_differ(monkeypatch, server, path, identity, expected):
+    sent = []
+
+    class Connection(HTTPConnection):
+        def request(self, method, path, body, headers):
+            sent.append((path, headers.get("X-Request-ID")))
+            super().request(method, path, body, headers)
+
+    monkeypatch.setattr(instructions, "HTTPConnection", Connection)
+    send(server.port, path, 2, identity=identity)
+
+    assert sent == expected
 
 
 def test_the_only_slot_can_be_occupied(server):

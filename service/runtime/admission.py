@@ -142,7 +142,8 @@ class Admission:
         if inside < self.limit and self._has_thread():
             self._full_since = math.inf
             return
-        self._full_since = min(self._full_since, now)
+        if now < self._full_since:
+            self._full_since = now
         if now - self._full_since >= self._standing:
             self._press(now)
 
@@ -225,10 +226,10 @@ class Admission:
         return bool(self.waiting) and self.running < self.limit and not self._has_thread()
 
     def _has_thread(self) -> bool:
-        return self.running + self.parked < self.threads
+        return len(self.gate.running) + self.parked < self.threads
 
     def _has_slot(self) -> bool:
-        return self.running < self.limit and self._has_thread()
+        return len(self.gate.running) < self.limit and self._has_thread()
 
     def _free(self, connection: Any, now: float) -> bool:
         return self._has_slot() and self.gate.admits(connection, now)

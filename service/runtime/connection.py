@@ -178,9 +178,10 @@ class Connection:
 
     def is_reusable(self) -> bool:
         """Whether another request may follow the answer to this one."""
+        body = self.body
         return (
             self.request.keep_alive
             and self.error is None
-            and self.body.is_skippable
+            and (body.complete or body.is_skippable)  # mostly there is none
             and not self.closes()
         )

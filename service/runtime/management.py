@@ -112,7 +112,7 @@ class Management:
     def answer_probe(self, connection: Connection) -> None:
         """Answer a probe, on whatever port; the connection ends if it came in chunks."""
         request = connection.request
-        keep = request.length is not None and connection.is_whole and connection.is_reusable()
+        keep = request.length is not None and connection.body.complete and connection.is_reusable()
         verdict = self.health.probes[request.path]()
         answer = self.exchange.answers.response(
             request, *verdict, "application/json", close=not keep

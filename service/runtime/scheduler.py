@@ -89,7 +89,7 @@ class Scheduler:
         """Say no: 503."""
         if connection in self.uploads.begun:
             self.end_upload(connection)
-        keep = connection.is_whole and connection.is_reusable()
+        keep = connection.body.complete and connection.is_reusable()
         answer = self.exchange.answers.refusal(connection.request, close=not keep)
         self.exchange.answer(connection, answer, keep)
 

@@ -3,10 +3,10 @@ import time
 from email.utils import parsedate_to_datetime
 
 from service.http1.answers import Answered, Answers, date, date_of, request_id
-from service.http1.head import Request, RequestLine
+from service.http1.head import Request
 
 ANSWERS = Answers("pod-1")
-GET, HEAD = (Request("", RequestLine(method=method), {}, {}) for method in ("GET", "HEAD"))
+GET, HEAD = (Request("", ("", method, "", "", "", 1), {}, {}) for method in ("GET", "HEAD"))
 
 
 def split(answer):

@@ -1,10 +1,12 @@
 """What is made of a head. Which requests are refused, tests/runtime/hostile.py says."""
 
 import gc
+import itertools
 import sys
 
 import pytest
 
+from service.http1 import head as head_module
 from service.http1.head import HeadReader, Limits, ProtocolError, parse, unreadable
 
 LIMITS = Limits(line=4094, fields=100, field=8190, body=1000)
@@ -85,6 +87,103 @@ def test_the_same_fields_again_are_read_as_the_first_time(before, line, fields):
     outcome(reader, before)
 
     assert outcome(reader, line) == outcome(HeadReader(LIMITS), line)
+
+
+HEADS = [
+    f"GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"
+    for fields in (
+        "",
+        "A: 1\r\n",
+        "A: 2\r\n",
+        "a: 3\r\n",
+        "A:\r\n",
+        "A: 4\r\nA: 5\r\n",
+        "A: 4\r\nA: 4\r\n",
+        "A: 4\r\nB: 5\r\n",
+        "A: 4\r\nB: 4\r\n",
+        "A: 4\r\nA: 6\r\n",
+        "B: 1\r\n",
+        "A_B: 1\r\n",
+        "A_B: 2\r\n",
+        "A 1\r\n",
+        " 1\r\n",
+        "A: 1\n2\r\n",
+        "A: 1\r\r\n",
+        "Host: b\r\n",
+        f"A: {'b' * (LIMITS.field - 5)}\r\n",
+        f"A: {'b' * (LIMITS.field - 4)}\r\n",
+        "Connection: close\r\n",
+        "Connection: keep-alive\r\n",
+        "Content-Length: 1\r\n",
+        "Content-Length: 2\r\n",
+        "Expect: 100-continue\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: gzip\r\n",
+        "\r\nrest",
+    )
+]
+HEADS += [head.replace("Host: a", "Host: b") for head in HEADS[:3]]
+HEADS += [HEADS[1].replace("/1.1", "/1.0"), HEADS[2].replace("GET /", "GET /a"), "GET / HTTP"]
+
+
+@pytest.mark.parametrize("pair", [*itertools.product(HEADS[:13] + HEADS[-6:], repeat=2)])
+def test_a_head_with_another_line_is_read_as_the_first_time(pair):
+    """The latter two tell which line changes; what does not follow suit is no exception."""
+
+    def outcome(reader, sent):
+        buffer = bytearray(sent.encode())
+        try:
+            found = reader.read(buffer)
+            return found and said(found), buffer
+        except ProtocolError as error:
+            return error.status, str(error), reader.head, buffer
+
+    for last in HEADS:
+        reader, new = HeadReader(LIMITS), HeadReader(LIMITS)
+        for before in pair:
+            outcome(reader, before)
+        found, expected = outcome(reader, last), outcome(new, last)
+        for each in (found, expected):
+            if isinstance(each[0], dict):
+                del each[0]["lines"]  # those that are known, and no part of what it says
+        assert found == expected, last
+
+
+def test_a_line_is_not_found_within_another():
+    reader = HeadReader(LIMITS)
+    for lines in (("XA: 2", "A: 1"), ("XA: 2", "A: 2"), ("XA: 3", "A: 2")):
+        fields = reader.read(wire(*lines)).fields
+
+    assert (fields["HTTP_XA"], fields["HTTP_A"]) == ("3", "2")
+
+
+def test_a_request_keeps_its_fields():
+    """A thread may have it yet."""
+    reader = HeadReader(LIMITS)
+    requests = [reader.read(wire(f"A: {number}")) for number in range(4)]
+
+    assert [request.fields["HTTP_A"] for request in requests] == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "again"),
+    [
+        (("A: 1", "A: 2", "A: 3"), True),
+        (("traceparent: 1", "traceparent: 2", "Traceparent: 3"), True),
+        (("A: 1\r\nB: 1", "A: 2\r\nB: 1", "A: 3\r\nB: 1"), True),
+        (("A: 1\r\nB: 1", "A: 2\r\nB: 1", "A: 2\r\nB: 2"), False),
+        (("A: 1", "A: 2", "B: 3"), False),
+        (("Expect: 100-continue", "Expect: 100-Continue", "Expect: 100-CONTINUE"), False),
+    ],
+)
+def test_of_a_head_with_another_line_only_that_is_read(lines, again, monkeypatch):
+    """To read one takes half of a refusal's instructions."""
+    reader, parsed = HeadReader(LIMITS), []
+    monkeypatch.setattr(head_module, "parse", lambda *args: parsed.append(args) or parse(*args))
+    for each in lines:
+        assert reader.read(wire(each))
+
+    assert len(parsed) == (2 if again else 3)
 
 
 def test_an_empty_head_is_no_request():
