@@ -20,7 +20,7 @@ HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=%-]*+|\[[0-9A-Fa-f:.]++\])(:[0-9]*+
 NUMBER = re.compile("[0-9]{1,4300}")  # more digits than that, int() refuses
 BARE_LF = re.compile(rb"(?<!\r)\n")
 REQUEST_ID = re.compile(r"(?i)\nx-request-id:[ \t]*+([!-~]++)[ \t]*+\r")
-MOST_REMEMBERED = 2048  # bytes of a head; its connection keeps about seven times as many
+MOST_REMEMBERED = 2048  # bytes of a head; its connection keeps about eight times as many
 # RFC 9110 section 5.3: a second one cannot be merged with the first.
 SINGLE = {"HTTP_HOST", "CONTENT_TYPE", "CONTENT_LENGTH"}
 # What they say decides where a request ends, and whether another follows: see _set_framing().

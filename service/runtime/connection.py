@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.computing.costs import kind_of
 from service.computing.meter import CpuMeter
-from service.http1.body import NO_BODY, Body
+from service.http1.body import NO_BODY
 from service.http1.head import NO_REQUEST, HeadReader, ProtocolError, Request
 from service.http1.wsgi import connection_environ, request_environ
 
@@ -111,15 +111,6 @@ class Connection:
             scheme = "https" if self.port.certificate else "http"
             self._common = connection_environ(self.address, self.port.address, scheme)
         return request_environ(self._common, request)
-
-    def read_head(self) -> bool:
-        """Take the next request's head from the buffer, if it is there; raises ProtocolError."""
-        request = self.heads.read(self.buffer)
-        if request is None:
-            return False
-        self.request = request
-        self.body = NO_BODY if request.length == 0 else Body(request, self.port.limits)
-        return True
 
     def read_ahead(self) -> None:
         """Take what has come of the body meanwhile, without waiting; in a thread."""

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from service.http1.answers import Answered, Answers, request_id
-from service.http1.body import TooLarge
+from service.http1.body import Body, TooLarge
 from service.http1.head import NO_REQUEST, IncompleteBody, ProtocolError, unreadable
 from service.runtime.client import CONTINUE
 from service.runtime.connection import (
@@ -188,12 +188,17 @@ class Exchange:
 
     def _parse(self, connection: Connection) -> bool:
         """Read on in the buffer; returns whether the request can be dealt with."""
-        if connection.request is NO_REQUEST and not connection.read_head():
-            return False
+        request = connection.request
+        if request is NO_REQUEST:
+            found = connection.heads.read(connection.buffer)
+            if found is None:
+                return False
+            request = connection.request = found
+            if request.length != 0:
+                connection.body = Body(request, connection.port.limits)
         body = connection.body
         if body.complete:
             return True
-        request = connection.request
         large = request.length is not None and request.length > BUFFERED
         if connection.port.unread_bodies and (large or request.length is None):
             return True

@@ -13,7 +13,7 @@ from service.runtime.connection import Phase
 from service.runtime.exchange import Exchange
 from service.runtime.metrics import RuntimeMetrics
 from service.runtime.pool import Pool
-from tests.runtime.parts import connected, port
+from tests.runtime.parts import connected, exchange, port
 from tests.runtime.raw import eventually
 
 REQUEST = bytearray(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -254,7 +254,7 @@ def test_the_app_may_read_on_as_its_response_closes(two):
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"
     connection.next_request()
     connection.buffer += head
-    connection.read_head()
+    exchange().advance(connection)
     given_back = []
 
     class Closing:
@@ -287,7 +287,7 @@ def test_a_response_that_fails_to_close_is_logged(two, caplog, unread):
     if unread:
         connection.next_request()
         connection.buffer += b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
-        connection.read_head()
+        exchange().advance(connection)
 
     class Failing(list):
         def close(self):
