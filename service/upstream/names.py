@@ -66,7 +66,12 @@ class Names:
             if lookup is None:
                 found: Found = Future()
                 lookup = time.monotonic(), found
-                thread = threading.Thread(target=self._run, args=(host, port, found), daemon=True)
+                thread = threading.Thread(
+                    target=self._run,
+                    args=(host, port, found),
+                    name=f"lookup of {host}",
+                    daemon=True,
+                )
                 try:
                     thread.start()
                 except RuntimeError as error:
