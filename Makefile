@@ -103,26 +103,29 @@ down: ## Remove that cluster
 # instances of the whole machine.
 APART := tests/e2e/test_up.py tests/e2e/test_addresses.py
 NOT_APART := $(addprefix --ignore=,$(APART))
-# Most tests wait, so two clusters at once take two thirds of the time. These offer load, and share a
-# cluster, so that none of them disturbs another. They take longer than the rest, and those that
-# suffer most from neighbours come last: by then mostly nothing runs beside them.
+# Most tests wait, so two clusters at once take two thirds of the time, on four cores or more. These
+# offer load, and share a cluster, so that none of them disturbs another. They take longer than the
+# rest. Those that suffer most from neighbours come last: by then mostly nothing runs beside them.
 LOADING := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,\
 	alerts autoscaling chain chaos connections instances liveness overload proxies scraping zero_loss)))
-# Six nodes take more than the usual 128: https://kind.sigs.k8s.io/docs/user/known-issues/
-CLUSTERS := $(shell test "$$(cat /proc/sys/fs/inotify/max_user_instances 2>&1)" -ge 512 2>/dev/null \
-	&& echo 2 || echo 1)
+# Two cores are too few for both: loads were sent late. And six nodes may take more than the usual
+# 128 inotify instances: https://kind.sigs.k8s.io/docs/user/known-issues/
+CLUSTERS := $(shell test "$$(getconf _NPROCESSORS_ONLN)" -ge 4 && \
+	test "$$(cat /proc/sys/fs/inotify/max_user_instances 2>&1)" -ge 512 2>/dev/null && echo 2 || echo 1)
 RESULTS ?= docs/e2e-full.txt
 
 # What runs beside the other leaves its lines in a file until its end. Between them nobody could
 # read either.
 LATER_E2E := $(VENV)/e2e-rest.txt
 
-e2e: $(VENV)/dev ## Prove the promises on kind clusters of its own, two at once
-ifeq ($(PYTEST),)
-	@$(MAKE) --no-print-directory --keep-going --jobs $(CLUSTERS) e2e-rest e2e-load \
-		LATER=$(if $(filter 2,$(CLUSTERS)),$(LATER_E2E))
-else
+e2e: $(VENV)/dev ## Prove the promises on kind clusters of its own
+ifneq ($(PYTEST),)
 	$(VENV)/bin/pytest tests/e2e $(NOT_APART) $(PYTEST)
+else ifeq ($(CLUSTERS),2)
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 e2e-rest e2e-load LATER=$(LATER_E2E)
+else
+	$(VENV)/bin/pytest $(APART)
+	$(VENV)/bin/pytest tests/e2e $(NOT_APART)
 endif
 
 e2e-load: $(VENV)/dev ## Run those of them that offer load and look at CPU

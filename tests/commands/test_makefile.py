@@ -56,18 +56,26 @@ def commands(target):
     return printed.replace("\\\n", "")
 
 
-@pytest.mark.parametrize("clusters", [1, 2])
 @pytest.mark.parametrize("pytest_", ["exit 0", """case "$*" in *test_up*) exit 1;; esac"""])
-def test_what_either_cluster_showed_is_printed_once(programs, pytest_, clusters):
+def test_what_either_cluster_showed_is_printed_once(programs, pytest_):
     """Also where a test of one failed: the other goes on."""
     variables = programs(pytest=f"echo ran $*; {pytest_}")
-    run = make("--silent", "e2e", "PYTEST=", f"CLUSTERS={clusters}", *variables)
+    run = make("--silent", "e2e", "PYTEST=", "CLUSTERS=2", *variables)
     passed = pytest_ == "exit 0"
 
     assert (run.returncode == 0) is passed
     assert run.stdout.count("ran tests/e2e/test_up.py") == 1
     assert run.stdout.count("ran tests/e2e/test_alerts.py") == 1
     assert run.stdout.count("--cluster-name hellopod-e2e-rest") == passed
+
+
+def test_one_cluster_has_all_tests(programs):
+    """The longer run is last: its end lists what was not seen."""
+    run = make("--silent", "e2e", "PYTEST=", "CLUSTERS=1", *programs(pytest="echo ran $*"))
+    apart, rest = run.stdout.splitlines()
+    files = apart.removeprefix("ran ").split()
+
+    assert rest.split() == ["ran", "tests/e2e", *(f"--ignore={file}" for file in files)]
 
 
 def test_a_selection_of_e2e_needs_one_cluster(programs):
