@@ -122,7 +122,7 @@ e2e: $(VENV)/dev ## Prove the promises on kind clusters of its own
 ifneq ($(PYTEST),)
 	$(VENV)/bin/pytest tests/e2e $(NOT_APART) $(PYTEST)
 else ifeq ($(CLUSTERS),2)
-	@$(MAKE) --no-print-directory --keep-going --jobs 2 e2e-rest e2e-load LATER=$(LATER_E2E)
+	@$(MAKE) --no-print-directory --jobs 2 e2e-rest e2e-load LATER=$(LATER_E2E)
 else
 	$(VENV)/bin/pytest $(APART)
 	$(VENV)/bin/pytest tests/e2e $(NOT_APART)
