@@ -135,9 +135,12 @@ class Application(Flask):
     def dispatch_request(self) -> ResponseReturnValue:
         """Call the view; leave OPTIONS, and paths without a view, to Flask."""
         asked = current_request()
-        if not self.plain or asked.method == "OPTIONS":
-            return super().dispatch_request()
-        if asked.url_rule is None or asked.routing_exception:
+        if (
+            not self.plain
+            or asked.url_rule is None
+            or asked.routing_exception
+            or asked.method == "OPTIONS"
+        ):
             return super().dispatch_request()
         view = self.ensure_sync(self.view_functions[asked.url_rule.endpoint])
         answer: ResponseReturnValue = view(**asked.view_args or {})
@@ -174,7 +177,9 @@ class Application(Flask):
 
 def is_replaced(name: str) -> bool:
     """Tell whether a method of Flask is not Flask's own."""
-    return getattr(vars(Flask)[name], "__globals__", None) is not vars(flask.app)
+    method = vars(Flask)[name]
+    # A proxy, as agents use, may show the attributes of the function that it stands for.
+    return type(method) is not FunctionType or method.__globals__ is not vars(flask.app)
 
 
 def decode(text: Any) -> Any:

@@ -610,9 +610,26 @@ def test_as_flask(name):
     assert outcome(Application, build, asked, options) == outcome(Flask, build, asked, options)
 
 
+class Proxy:
+    """Calls a function, and looks like another one, as what wrapt makes."""
+
+    def __init__(self, function, original):
+        self.function, self.original = function, original
+
+    def __get__(self, instance, owner):
+        return self if instance is None else partial(self.function, instance)
+
+    def __call__(self, *arguments):
+        return self.function(*arguments)
+
+    def __getattr__(self, name):
+        return getattr(self.original, name)
+
+
 @pytest.mark.parametrize("name", ["hooks_of_nested_blueprints", "errors_and_teardown", "plain"])
 @pytest.mark.parametrize("method", SHORTER)
-def test_methods_that_an_agent_replaces_are_called(monkeypatch, name, method):
+@pytest.mark.parametrize("replacement", [lambda function, _: function, Proxy])
+def test_methods_that_an_agent_replaces_are_called(monkeypatch, replacement, name, method):
     """As agents that trace a service do, before it is built."""
     original, called = getattr(Flask, method), []
 
@@ -620,7 +637,7 @@ def test_methods_that_an_agent_replaces_are_called(monkeypatch, name, method):
         called.append(type(self))
         return original(self, *arguments)
 
-    monkeypatch.setattr(Flask, method, replaced)
+    monkeypatch.setattr(Flask, method, replacement(replaced, original))
     ours, theirs = (outcome(kind, *CASES[name]) for kind in (Application, Flask))
 
     assert ours == theirs
