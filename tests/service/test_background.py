@@ -68,6 +68,7 @@ def test_an_outage_is_said_once_and_a_mistake_with_its_traceback(outages, caplog
             OSError("b"),
             KeyError("c"),
             OSError("d"),
+            None,  # the end is logged after this run, and so before the next one
         ]
     )
     with caplog.at_level(logging.INFO, "service"):
