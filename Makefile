@@ -128,10 +128,10 @@ else
 	$(VENV)/bin/pytest tests/e2e $(NOT_APART)
 endif
 
-e2e-load: $(VENV)/dev ## Run those of them that offer load and look at CPU
+e2e-load: $(VENV)/dev ## Run the tests of e2e that offer load or look at CPU
 	$(VENV)/bin/pytest $(LOADING) $(PYTEST)
 
-e2e-rest: $(VENV)/dev ## Run the others
+e2e-rest: $(VENV)/dev ## Run the other tests of e2e
 	$(if $(LATER),@echo "the lines of e2e-rest come at its end; until then: tail -f $(LATER)"; \
 		exec 3>&1 >$(LATER) 2>&1; trap 'cat $(LATER) >&3' EXIT; trap 'exit 130' INT TERM;) \
 		$(VENV)/bin/pytest $(APART) $(PYTEST) && \

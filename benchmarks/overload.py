@@ -45,8 +45,8 @@ class Curve:
     goodput: Mapping[float, float]
 
 
-# Refusing costs a ninth of serving /. So at three times the capacity three quarters of it are left,
-# and at ten times nothing: that takes a limit in front of the pods. A tenth may be lost.
+# Refusing costs an eighth of serving /. So at three times the capacity five sevenths are left, and
+# at ten times nothing: that takes a limit in front of the pods. A tenth of it may be lost.
 LOADS = (
     Load("a handler that waits for 0.1 s", "/w100", {3: 0.95, 10: 0.95}),
     Load("a handler that computes for 0.01 s", "/c10", {3: 0.95, 10: 0.85}),

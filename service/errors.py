@@ -49,7 +49,7 @@ def problem(error: HTTPException) -> Response:
 
 
 def readable(description: Any) -> Any:
-    """Return what an error says, as Flask does: its text, but for what is JSON already."""
+    """Return a description as it is if JSON can say it, else its text, as Flask does."""
     try:
         json.dumps(description)
     except (TypeError, ValueError, RecursionError):

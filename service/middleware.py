@@ -75,7 +75,8 @@ class Middleware:
 def note_route(endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Note the route in the environ, for the access log and the span.
 
-    Flask calls this before any hook of a fork, be that one that ends the request.
+    Flask calls this before all other hooks, so the route is known also where a later one ends the
+    request.
     """
     asked = current_request()
     if asked.url_rule is not None:

@@ -19,7 +19,7 @@ DEEPEST = 10  # causes of causes to look at; they may go round in a circle
 
 
 class Dependency(NamedTuple):
-    """The outage of one, the count of requests that failed, and Retry-After in seconds."""
+    """The outage of a dependency, the count of failed requests, and Retry-After in seconds."""
 
     outage: Outage
     failures: Counter
@@ -132,7 +132,7 @@ class Outages:
         return outage is not None and outage.failed(failure, may_begin)
 
     def explains(self, error: BaseException, may_begin: bool) -> bool:
-        """Do the same for a task, which has no name here: the exception says what failed."""
+        """Do the same for a task, which has no name here: its exception says which one failed."""
         found = self._found(error)
         return found is not None and found[0].outage.failed(found[1], may_begin)
 

@@ -61,7 +61,7 @@ Lines = dict[str, tuple[str, str]]  # of fields: name in the environ, and value
 
 # The first line as it was sent, and what it says: method, target, path, query, and the minor of
 # HTTP/1.x. All from 1 on are answered as 1.1 (RFC 9110 section 6.2). The target is as it was sent,
-# the path is decoded. With a class of its own it took a seventh of what reading the line takes.
+# the path is decoded. A NamedTuple makes reading the line a seventh dearer.
 RequestLine = tuple[str, str, str, str, str, int]
 
 
@@ -134,8 +134,8 @@ class HeadReader:
     def _remember(self, sent: bytes, request: Request) -> None:
         """Keep a head, and find out which of its lines the one before did not have.
 
-        That is the first line, if there are several or none. A name must be there once and in
-        no list, or its value is not that of one line; nor may it decide where the request ends.
+        Mostly one line is new. If none or several are, or the one is no plain field (a list, a
+        name that comes twice, one that frames the request), the first line is what may change.
         """
         before, text, key, start = self._request, request.line[0], "", 0
         if request.line is before.line:
