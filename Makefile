@@ -103,14 +103,14 @@ down: ## Remove that cluster
 # instances of the whole machine.
 APART := tests/e2e/test_up.py tests/e2e/test_addresses.py
 NOT_APART := $(addprefix --ignore=,$(APART))
-# Most tests wait, so two clusters at once take two thirds of the time, on four cores or more. These
-# offer load, and share a cluster, so that none of them disturbs another. They take longer than the
-# rest. Those that suffer most from neighbours come last: by then mostly nothing runs beside them.
+# Most tests wait, so two clusters at once take two thirds of the time. These offer load, and share a
+# cluster, so that none of them disturbs another. They take longer than the rest. Those that suffer
+# most from neighbours come last: by then mostly nothing runs beside them.
 LOADING := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,\
 	alerts autoscaling chain chaos connections instances liveness overload proxies scraping zero_loss)))
-# Two cores are too few for both: loads were sent late. And six nodes may take more than the usual
-# 128 inotify instances: https://kind.sigs.k8s.io/docs/user/known-issues/
-CLUSTERS := $(shell test "$$(getconf _NPROCESSORS_ONLN)" -ge 4 && \
+# Six nodes may take more than the usual 128 inotify instances:
+# https://kind.sigs.k8s.io/docs/user/known-issues/
+CLUSTERS := $(shell test "$$(getconf _NPROCESSORS_ONLN)" -ge 2 && \
 	test "$$(cat /proc/sys/fs/inotify/max_user_instances 2>&1)" -ge 512 2>/dev/null && echo 2 || echo 1)
 RESULTS ?= docs/e2e-full.txt
 

@@ -2,15 +2,23 @@
 
 import pytest
 
-SMOKE = "test_smoke"
-VARIANTS = (
-    "test_chaos",
-    "test_connections",
-    "test_liveness",
-    "test_network_policy",
-    "test_proxies",
-    "test_tls",
+SMOKE = "test_smoke"  # only reads, and comes first
+# What comes after all others, in this order: files, and single tests.
+LATE = (
+    # These deploy a variant.
+    ("test_chaos", "test_liveness", "test_network_policy", "test_proxies", "test_tls"),
+    # These have a Prometheus.
+    ("test_scraping", "test_alerts", "test_instances", "test_autoscaling"),
+    # Neighbours on the machine disturb these most. Of a run on another cluster little is left now.
+    ("test_autoscaling::test_cpu", "test_connections", "test_overload", "test_zero_loss"),
+    # These deploy by themselves and need the namespace free.
+    ("test_delete",),
+    ("test_skaffold",),
+    ("test_dev",),
+    # These have clusters of their own.
+    ("test_up", "test_addresses"),
 )
+PLACES = {name: place for place, names in enumerate(LATE, start=2) for name in names}
 
 
 def only_reading(option: object) -> str:
@@ -19,22 +27,14 @@ def only_reading(option: object) -> str:
 
 
 def sort(items: list[pytest.Item]) -> None:
-    """Put what only reads first, then what changes something, then what removes everything.
+    """Put the smoke tests first, and what is LATE last."""
+    items.sort(key=place)
 
-    Before the end come those that deploy a variant. Then come those with a Prometheus, and those
-    that suffer most from neighbours on the machine: of a run on another cluster little is left by
-    then. Last are those that deploy by themselves and need the namespace free, and those that have
-    clusters of their own.
-    """
-    variants = dict.fromkeys(VARIANTS, 2)
-    observed = dict.fromkeys(
-        ("test_scraping", "test_alerts", "test_instances", "test_autoscaling"), 3
-    )
-    disturbed = {"test_overload": 4, "test_zero_loss": 4}
-    last = {"test_delete": 5, "test_skaffold": 6, "test_dev": 7, "test_up": 8, "test_addresses": 8}
-    place = {SMOKE: 0, **variants, **observed, **disturbed, **last}
-    # Eight pods that compute: more than a machine of two cores has for them, with neighbours.
-    items.sort(key=lambda item: 4 if item.name == "test_cpu" else place.get(item.path.stem, 1))
+
+def place(item: pytest.Item) -> int:
+    """Return the number of a test's group; those of one group keep their order."""
+    file = item.path.stem
+    return 0 if file == SMOKE else PLACES.get(f"{file}::{item.name}", PLACES.get(file, 1))
 
 
 def deselect_all_but_smoke(config: pytest.Config, items: list[pytest.Item]) -> None:
