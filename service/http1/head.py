@@ -1,4 +1,4 @@
-"""HTTP/1.1: where the head of a request ends, what it says, and what is wrong with it.
+"""HTTP/1.1: what the head of a request says, and what is wrong with it.
 
 RFC 9112, and stricter wherever two readers of one request might disagree. Everything that needs to
 know about a request asks the one Request that is made here.
@@ -18,13 +18,9 @@ FIELD = re.compile(rf"^({NAME}):[ \t]*+([^\x00-\x08\n-\x1f\x7f]*+)")
 # RFC 9110 section 7.2: uri-host [ ":" port ], of RFC 3986 sections 3.2.2 and 3.2.3.
 HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=%-]*+|\[[0-9A-Fa-f:.]++\])(:[0-9]*+)?")
 NUMBER = re.compile("[0-9]{1,4300}")  # more digits than that, int() refuses
-BARE_LF = re.compile(rb"(?<!\r)\n")
 REQUEST_ID = re.compile(r"(?i)\nx-request-id:[ \t]*+([!-~]++)[ \t]*+\r")
-MOST_REMEMBERED = 2048  # bytes of a head; its connection keeps about eight times as many
 # RFC 9110 section 5.3: a second one cannot be merged with the first.
 SINGLE = {"HTTP_HOST", "CONTENT_TYPE", "CONTENT_LENGTH"}
-# What they say decides where a request ends, and whether another follows: see _set_framing().
-FRAMING = {"HTTP_TRANSFER_ENCODING", "CONTENT_LENGTH", "HTTP_CONNECTION", "HTTP_EXPECT"}
 CODINGS = {"chunked", "identity", "compress", "deflate", "gzip"}
 
 
@@ -89,124 +85,13 @@ NO_LINE: RequestLine = ("", "", "", "", "", 1)
 NO_REQUEST = Request("", NO_LINE, {}, {})  # before a head is there
 
 
-class HeadReader:
-    """Finds heads in a growing buffer, and looks at each byte about once.
-
-    A client sends the same head again, or one that differs in a few lines. The same bytes mean the
-    same: to read all of them anew is a third of a refusal's instructions.
-    """
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.head = ""  # one that is malformed, as far as it is there
-        self._sent = b""  # the latest good one, with its empty line
-        self._request = NO_REQUEST  # what that says
-        # The line of it that changed last, and so may change again: what is ahead of it and behind
-        # it, also as text, and its name in the environ. Nothing is ahead of the first line.
-        self._ahead = self._behind = b""
-        self._texts = "", ""
-        self._key = ""
-        self._searched = self._lines = self._line_start = 0
-
-    def read(self, buffer: bytearray) -> Request | None:
-        """Take a head from the buffer, if all of it is there; raises ProtocolError."""
-        if (sent := self._sent) and not self._searched:
-            # To compare all costs a third of startswith(), and mostly nothing is behind a head.
-            if buffer == sent or (len(buffer) > len(sent) and buffer.startswith(sent)):
-                del buffer[: len(sent)]
-                return self._request
-            if (changed := self._take_changed(buffer)) is not None:
-                return changed
-        end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
-        if end < 0:
-            self._check(buffer)
-            return None
-        sent = bytes(buffer[: end + 4])
-        del buffer[: end + 4]
-        self._searched = self._lines = self._line_start = 0
-        self.head = sent[:-2].decode("latin-1")
-        request = parse(self.head, self.limits, self._request)
-        self.head = ""
-        if len(sent) <= MOST_REMEMBERED:
-            self._remember(sent, request)
-        return request
-
-    def _remember(self, sent: bytes, request: Request) -> None:
-        """Keep a head, and find out which of its lines the one before did not have.
-
-        Mostly one line is new. If none or several are, or the one is no plain field (a list, a
-        name that comes twice, one that frames the request), the first line is what may change.
-        """
-        before, text, key, start = self._request, request.line[0], "", 0
-        if request.line is before.line:
-            new = request.lines.keys() - before.lines.keys()
-            alone = request.head.count("\n") - 1 == len(request.fields)
-            if len(new) == 1 and alone and request.lines[line := new.pop()][0] not in FRAMING:
-                text, key = line, request.lines[line][0]
-                start = request.head.index(f"\n{line}\r") + 1
-        self._sent, self._request, self._key = sent, request, key
-        end = start + len(text)
-        self._ahead, self._behind = sent[:start], sent[end:]
-        self._texts = request.head[:start], request.head[end:]
-
-    def _take_changed(self, buffer: bytearray) -> Request | None:
-        """Take a head that has only another line in that place; None if more is different."""
-        ahead, behind, before = self._ahead, self._behind, self._request
-        if ahead and not buffer.startswith(ahead):
-            return None
-        start = len(ahead)
-        end = buffer.find(b"\r\n", start)
-        # An empty line would be the end of the head, and what is behind it no part of it.
-        if end <= start or not buffer.startswith(behind, end):
-            return None
-        text, line, fields = buffer[start:end].decode("latin-1"), before.line, before.fields
-        try:
-            if not ahead:
-                line = _read_line(text, self.limits)
-            else:
-                name, value = _read_field(text)
-                if name != self._key or len(text) + 2 > self.limits.field:
-                    return None
-                fields = fields.copy()
-                fields[name] = value
-        except ProtocolError:
-            return None  # read() says what is wrong
-        first, last = self._texts
-        request = Request(f"{first}{text}{last}", line, before.lines, fields)
-        if request.minor != before.minor:
-            return None
-        request.length, request.keep_alive = before.length, before.keep_alive
-        request.expects_continue = before.expects_continue
-        del buffer[: end + len(behind)]
-        return request
-
-    def _check(self, buffer: bytearray) -> None:
-        """Refuse what no further byte can mend."""
-        start, self._searched = self._searched, len(buffer)
-        if (last := buffer.rfind(b"\n", start)) >= 0:
-            self._lines += buffer.count(b"\n", start)
-            self._line_start = last + 1
-        limits, error = self.limits, None
-        if BARE_LF.search(buffer, start):
-            error = ProtocolError(400, "A line ends without CR.")
-        elif not self._lines and len(buffer) - 2 > limits.line:
-            error = ProtocolError(414, "The request line is too long.")
-        elif self._lines > limits.fields + 1:
-            error = ProtocolError(431, "There are too many headers.")
-        elif self._lines and len(buffer) - self._line_start > limits.field:
-            error = ProtocolError(431, "A header is too long.")
-        if error:
-            self.head = buffer.decode("latin-1")
-            raise error
-
-
 def parse(head: str, limits: Limits, before: Request = NO_REQUEST) -> Request:
     """Return the request of a head that ends with its last field; raises ProtocolError.
 
     Lines that `before`, the connection's latest request, had too are not read again.
     """
     first, *lines, _ = head.split("\r\n")
-    line = before.line if first and first == before.line[0] else _read_line(first, limits)
+    line = before.line if first and first == before.line[0] else read_line(first, limits)
     if len(head) > limits.field and len(lines) <= limits.fields:
         if max(map(len, lines), default=0) + 2 > limits.field:
             raise ProtocolError(431, "A header is too long.")
@@ -214,11 +99,11 @@ def parse(head: str, limits: Limits, before: Request = NO_REQUEST) -> Request:
     request = Request(head, line, read, fields)
     if "HTTP_HOST" not in fields and request.minor:  # RFC 9112 section 3.2
         raise ProtocolError(400, "There is no Host.")
-    _set_framing(request)
+    set_framing(request)
     return request
 
 
-def _read_line(text: str, limits: Limits) -> RequestLine:
+def read_line(text: str, limits: Limits) -> RequestLine:
     """Return what a request line says (RFC 9112 section 3.2)."""
     if len(text) > limits.line:
         raise ProtocolError(414, "The request line is too long.")
@@ -267,7 +152,7 @@ def _environ_key(name: str) -> str:
     return key
 
 
-def _read_field(line: str) -> tuple[str, str]:
+def read_field(line: str) -> tuple[str, str]:
     """Return a field's name in the environ, and its value."""
     match = FIELD.fullmatch(line)
     if match is None:
@@ -289,7 +174,7 @@ def parse_fields(lines: list[str], limits: Limits, known: Lines) -> tuple[Lines,
     """
     if len(lines) > limits.fields:
         raise ProtocolError(431, "There are too many headers.")
-    read = {line: known.get(line) or _read_field(line) for line in lines}
+    read = {line: known.get(line) or read_field(line) for line in lines}
     fields = dict(read.values())
     if len(fields) < len(lines):
         fields = _merged(lines)
@@ -301,14 +186,14 @@ def _merged(lines: list[str]) -> dict[str, str]:
     """Return fields of which some have the same name."""
     values: dict[str, list[str]] = {}
     for line in lines:
-        key, value = _read_field(line)
+        key, value = read_field(line)
         if key in SINGLE and key in values:
             raise ProtocolError(400, f"There is more than one {line.partition(':')[0][:80]}.")
         values.setdefault(key, []).append(value)
     return {key: ",".join(several) for key, several in values.items()}
 
 
-def _set_framing(request: Request) -> None:
+def set_framing(request: Request) -> None:
     """Find out where the request ends, and whether another may follow."""
     fields = request.fields
     if "HTTP_TRANSFER_ENCODING" in fields:

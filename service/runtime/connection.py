@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from service.computing.costs import kind_of
 from service.computing.meter import CpuMeter
 from service.http1.body import NO_BODY
-from service.http1.head import NO_REQUEST, HeadReader, ProtocolError, Request
+from service.http1.head import NO_REQUEST, ProtocolError, Request
+from service.http1.head_reader import HeadReader
 from service.http1.wsgi import connection_environ, request_environ
 
 if TYPE_CHECKING:

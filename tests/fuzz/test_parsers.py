@@ -11,7 +11,8 @@ from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.http.parser import RequestParser
 
 from service.http1.body import NO_BODY, Body
-from service.http1.head import HeadReader, Limits, ProtocolError
+from service.http1.head import Limits, ProtocolError
+from service.http1.head_reader import HeadReader
 from tests.fuzz.test_requests import SEED, VALID, in_pieces, mutate
 
 LIMITS = Limits(line=4094, fields=100, field=8190, body=1 << 20)

@@ -2,12 +2,14 @@
 
 import gc
 import itertools
+import random
 import sys
 
 import pytest
 
-from service.http1 import head as head_module
-from service.http1.head import HeadReader, Limits, ProtocolError, parse, unreadable
+from service.http1 import head_reader
+from service.http1.head import Limits, ProtocolError, parse, unreadable
+from service.http1.head_reader import HeadReader
 
 LIMITS = Limits(line=4094, fields=100, field=8190, body=1000)
 
@@ -129,24 +131,52 @@ HEADS += [HEADS[1].replace("/1.1", "/1.0"), HEADS[2].replace("GET /", "GET /a"),
 @pytest.mark.parametrize("pair", [*itertools.product(HEADS[:13] + HEADS[-6:], repeat=2)])
 def test_a_head_with_another_line_is_read_as_the_first_time(pair):
     """The latter two tell which line changes; what does not follow suit is no exception."""
-
-    def outcome(reader, sent):
-        buffer = bytearray(sent.encode())
-        try:
-            found = reader.read(buffer)
-            return found and said(found), buffer
-        except ProtocolError as error:
-            return error.status, str(error), reader.head, buffer
-
     for last in HEADS:
-        reader, new = HeadReader(LIMITS), HeadReader(LIMITS)
+        reader = HeadReader(LIMITS)
         for before in pair:
             outcome(reader, before)
-        found, expected = outcome(reader, last), outcome(new, last)
-        for each in (found, expected):
-            if isinstance(each[0], dict):
-                del each[0]["lines"]  # those that are known, and no part of what it says
-        assert found == expected, last
+        assert outcome(reader, last) == outcome(HeadReader(LIMITS), last), last
+
+
+def outcome(reader, sent):
+    """Return what is read or refused, and what is left."""
+    buffer = bytearray(sent.encode())
+    try:
+        found = reader.read(buffer)
+    except ProtocolError as error:
+        return error.status, str(error), reader.head, buffer
+    # Its lines are those that are known, and no part of what it says.
+    return found and {**said(found), "lines": None}, buffer
+
+
+OPTIONS = (
+    ("GET / HTTP/1.1", "GET /a HTTP/1.1", "POST /b?c HTTP/1.1", "GET / HTTP/1.0", "GET /"),
+    ("Host: a", "Host: b", "Host: a b", None),
+    ("A: 1", "A: 2", "A: 3", "a: 4", "A: 1\r\nA: 2", "A 1", "A: 1\n", None),
+    ("Content-Length: 1", "Content-Length: 2", "Content-Length: -1", None, None),
+    ("B: 1", "B: 2", "B: 3", "B:", f"B: {'b' * LIMITS.field}", None),
+    ("Connection: close", "Connection: keep-alive", None, None),
+    ("Expect: 100-continue", "Expect: 200", "Transfer-Encoding: chunked", None, None, None),
+    ("A_B: 1", "A_B: 2", "X: 1", "X: 2", "X: 3", None),
+)
+
+
+@pytest.mark.parametrize("changes", [1, 2, 3, 5])
+@pytest.mark.parametrize("seed", range(5))
+def test_heads_that_change_in_some_lines_are_read_as_the_first_time(seed, changes):
+    """Mostly in the same lines as before."""
+    chance, lines = random.Random(seed), [options[0] for options in OPTIONS]  # noqa: S311
+    reader = HeadReader(LIMITS)
+    for turn in range(200):
+        if turn % 5 == 0:
+            places = chance.sample(range(len(OPTIONS)), changes)
+        for place in places:
+            lines[place] = chance.choice(OPTIONS[place])
+        sent = "".join(f"{line}\r\n" for line in (*lines, "") if line is not None) + "next"
+        found = outcome(reader, sent)
+        assert found == outcome(HeadReader(LIMITS), sent), sent
+        if not isinstance(found[0], dict):  # its connection ends
+            reader, lines = HeadReader(LIMITS), [options[0] for options in OPTIONS]
 
 
 def test_a_line_is_not_found_within_another():
@@ -165,21 +195,30 @@ def test_a_request_keeps_its_fields():
     assert [request.fields["HTTP_A"] for request in requests] == ["0", "1", "2", "3"]
 
 
+def many(value, number):
+    return "\r\n".join(f"X-{name}: {value}" for name in range(number))
+
+
 @pytest.mark.parametrize(
     ("lines", "again"),
     [
         (("A: 1", "A: 2", "A: 3"), True),
         (("traceparent: 1", "traceparent: 2", "Traceparent: 3"), True),
         (("A: 1\r\nB: 1", "A: 2\r\nB: 1", "A: 3\r\nB: 1"), True),
+        (("A: 1\r\nB: 1", "A: 2\r\nB: 2", "A: 3\r\nB: 3"), True),
+        (("A: 1\r\nC: 1\r\nB: 1", "A: 2\r\nC: 1\r\nB: 2", "A: 3\r\nC: 1\r\nB: 2"), True),
+        (("Content-Length: 1", "Content-Length: 2", "Content-Length: 3"), True),
+        (("Expect: 100-continue", "Expect: 100-Continue", "Expect: 100-CONTINUE"), True),
         (("A: 1\r\nB: 1", "A: 2\r\nB: 1", "A: 2\r\nB: 2"), False),
         (("A: 1", "A: 2", "B: 3"), False),
-        (("Expect: 100-continue", "Expect: 100-Continue", "Expect: 100-CONTINUE"), False),
+        ([many(number, head_reader.MOST_CHANGING) for number in range(3)], True),
+        ([many(number, head_reader.MOST_CHANGING + 1) for number in range(3)], False),
     ],
 )
 def test_of_a_head_with_another_line_only_that_is_read(lines, again, monkeypatch):
     """To read one takes half of a refusal's instructions."""
     reader, parsed = HeadReader(LIMITS), []
-    monkeypatch.setattr(head_module, "parse", lambda *args: parsed.append(args) or parse(*args))
+    monkeypatch.setattr(head_reader, "parse", lambda *args: parsed.append(args) or parse(*args))
     for each in lines:
         assert reader.read(wire(each))
 

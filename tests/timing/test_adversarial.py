@@ -6,7 +6,8 @@ import time
 import pytest
 
 from service.http1.body import Body
-from service.http1.head import HeadReader, Limits, ProtocolError, parse
+from service.http1.head import Limits, ProtocolError, parse
+from service.http1.head_reader import HeadReader
 from tests.http1.adversarial import patterns, texts
 
 SIZE = 65_536  # bytes

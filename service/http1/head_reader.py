@@ -1,0 +1,121 @@
+"""HTTP/1.1: where the head of a request ends, in what comes over a connection."""
+
+import re
+
+from service.http1.head import (
+    NO_REQUEST,
+    Limits,
+    ProtocolError,
+    Request,
+    parse,
+    read_field,
+    read_line,
+    set_framing,
+)
+
+BARE_LF = re.compile(rb"(?<!\r)\n")
+MOST_REMEMBERED = 2048  # bytes of a head; its connection keeps about five times as many
+MOST_CHANGING = 5  # fields: a gateway and a tracer set some anew for each request
+
+
+class HeadReader:
+    """Finds heads in a growing buffer, and looks at each byte about once.
+
+    A client sends the same head again, or one that differs in a few lines. The same bytes mean the
+    same: to read all of them anew is a third of a refusal's instructions.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.head = ""  # one that is malformed, as far as it is there
+        self._sent = b""  # the latest that was parsed, with its empty line
+        self._request = NO_REQUEST  # what that says
+        # Its lines that may change: the name of each in the environ, and what is behind it as far
+        # as the next one. The first line has no name.
+        self._changing: list[tuple[str, bytes]] = []
+        self._searched = self._lines = self._line_start = 0
+
+    def read(self, buffer: bytearray) -> Request | None:
+        """Take a head from the buffer, if all of it is there; raises ProtocolError."""
+        if (sent := self._sent) and not self._searched:
+            # To compare all costs a third of startswith(), and mostly nothing is behind a head.
+            if buffer == sent or (len(buffer) > len(sent) and buffer.startswith(sent)):
+                del buffer[: len(sent)]
+                return self._request
+            if (changed := self._take_changed(buffer)) is not None:
+                return changed
+        end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
+        if end < 0:
+            self._check(buffer)
+            return None
+        sent = bytes(buffer[: end + 4])
+        del buffer[: end + 4]
+        self._searched = self._lines = self._line_start = 0
+        self.head = sent[:-2].decode("latin-1")
+        request = parse(self.head, self.limits, self._request)
+        self.head = ""
+        if len(sent) <= MOST_REMEMBERED:
+            self._remember(sent, request)
+        return request
+
+    def _remember(self, sent: bytes, request: Request) -> None:
+        """Keep a head, and find out which lines may change: those that the one before did not have.
+
+        The first line always may. No field may where many are new, or two have one name (a list).
+        """
+        before, key, start = self._request, "", len(request.line[0])
+        self._sent, self._request, self._changing = sent, request, []
+        new = request.lines.keys() - before.lines.keys() if before is not NO_REQUEST else ()
+        if len(new) <= MOST_CHANGING and request.head.count("\n") - 1 == len(request.fields):
+            for line, (name, _) in request.lines.items():
+                if line in new:
+                    at = request.head.index(f"\n{line}\r", start) + 1
+                    self._changing.append((key, sent[start:at]))
+                    key, start = name, at + len(line)
+        self._changing.append((key, sent[start:]))
+
+    def _take_changed(self, buffer: bytearray) -> Request | None:
+        """Take a head that has other lines in those places; None if more is different."""
+        before, at = self._request, 0
+        line, changed = before.line, {}
+        try:
+            for key, behind in self._changing:
+                end = buffer.find(b"\r\n", at)
+                if not buffer.startswith(behind, end):  # with -1, too: it is longer than a byte
+                    return None
+                text = buffer[at:end].decode("latin-1")
+                if key:
+                    name, changed[key] = read_field(text)
+                    if name != key or len(text) + 2 > self.limits.field:
+                        return None
+                elif text != line[0]:
+                    line = read_line(text, self.limits)
+                at = end + len(behind)
+            fields = {**before.fields, **changed} if changed else before.fields
+            request = Request(buffer[: at - 2].decode("latin-1"), line, before.lines, fields)
+            set_framing(request)
+        except ProtocolError:
+            return None  # read() says what is wrong
+        if request.minor != before.minor:  # see parse()
+            return None
+        del buffer[:at]
+        return request
+
+    def _check(self, buffer: bytearray) -> None:
+        """Refuse what no further byte can mend."""
+        start, self._searched = self._searched, len(buffer)
+        if (last := buffer.rfind(b"\n", start)) >= 0:
+            self._lines += buffer.count(b"\n", start)
+            self._line_start = last + 1
+        limits, error = self.limits, None
+        if BARE_LF.search(buffer, start):
+            error = ProtocolError(400, "A line ends without CR.")
+        elif not self._lines and len(buffer) - 2 > limits.line:
+            error = ProtocolError(414, "The request line is too long.")
+        elif self._lines > limits.fields + 1:
+            error = ProtocolError(431, "There are too many headers.")
+        elif self._lines and len(buffer) - self._line_start > limits.field:
+            error = ProtocolError(431, "A header is too long.")
+        if error:
+            self.head = buffer.decode("latin-1")
+            raise error
