@@ -110,7 +110,8 @@ def deploy(tag: str) -> None:
         step(
             "Waiting for the pods",
             *(*KUBECTL, "rollout", "status", f"deployment/{NAME}", "--timeout=180s"),
-            failing=f"the new pods are not Ready, the old ones still serve; see: {TYPED} get pods",
+            failing="the new pods are not Ready; old ones, if there are any, still serve; "
+            f"see: {TYPED} get pods",
         )
         unready = workloads.wait(kubectl, manifests, NAME)
     except Failure:
