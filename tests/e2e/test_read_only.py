@@ -84,7 +84,7 @@ def test_what_is_not_there_is_one_sentence(cluster: Cluster, context: str) -> No
     here, sentence = cluster.context, "no context 'nowhere' in the kubeconfig: .*"
     if context == "here":
         context = here
-        sentence = rf"no \w+ to read in the namespace 'kube-system' of '{here}': .*not found"
+        sentence = rf"no \S+ to read in the namespace 'kube-system' of '{here}': .*not found"
     ran = smoke(cluster.env, f"--context={context}", "--namespace=kube-system")
 
     assert ran.returncode == 4
