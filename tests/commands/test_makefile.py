@@ -99,11 +99,26 @@ def test_every_folder_of_tests_runs():
 def test_the_quick_tests_stay_quick():
     """In CI more than three minutes are a failure; on two quiet cores they take less than two."""
     limited, free = (
-        make("--silent", "--dry-run", "test", f"CI={ci}").stdout.splitlines()[-1]
+        make("--silent", "--dry-run", "test", f"CI={ci}").stdout.splitlines()[1]
         for ci in ("true", "")
     )
 
     assert limited == f"timeout 180 {free}"
+
+
+@pytest.mark.parametrize(
+    ("monitors", "selection", "printed"),
+    [("yes", "", True), ("", "", False), ("yes", "-k name", False)],
+)
+def test_the_quick_tests_print_coverage_where_that_costs_nothing(
+    programs, monitors, selection, printed
+):
+    variables = programs(pytest="echo ran $* on $COVERAGE_CORE", python=f"echo {monitors}")
+    run = make("--silent", "test", f"PYTEST={selection}", *variables)
+
+    assert run.returncode == 0, run.stderr
+    assert ("--cov=service" in run.stdout) is printed
+    assert run.stdout.endswith("on sysmon\n") is printed
 
 
 def test_a_selection_is_never_an_empty_success():
