@@ -1,6 +1,7 @@
 """HTTP/1.1: where the head of a request ends, in what comes over a connection."""
 
 import re
+from itertools import pairwise
 
 from service.http1.head import (
     NO_REQUEST,
@@ -13,6 +14,8 @@ from service.http1.head import (
     set_framing,
 )
 
+# What they say decides where a request ends, and whether another follows: see set_framing().
+FRAMING = {"HTTP_TRANSFER_ENCODING", "CONTENT_LENGTH", "HTTP_CONNECTION", "HTTP_EXPECT"}
 BARE_LF = re.compile(rb"(?<!\r)\n")
 MOST_REMEMBERED = 2048  # bytes of a head; its connection keeps about five times as many
 MOST_CHANGING = 5  # fields: a gateway and a tracer set some anew for each request
@@ -30,9 +33,11 @@ class HeadReader:
         self.head = ""  # one that is malformed, as far as it is there
         self._sent = b""  # the latest that was parsed, with its empty line
         self._request = NO_REQUEST  # what that says
-        # Its lines that may change: the name of each in the environ, and what is behind it as far
-        # as the next one. The first line has no name.
+        # Of it: all ahead of the first field that may change, and that without the first line.
+        self._start = self._behind_line = b""
+        # The fields that may change: the name of each in the environ, and what is behind it.
         self._changing: list[tuple[str, bytes]] = []
+        self._framing_changes = False  # whether one of these says where a request ends
         self._searched = self._lines = self._line_start = 0
 
     def read(self, buffer: bytearray) -> Request | None:
@@ -59,45 +64,55 @@ class HeadReader:
         return request
 
     def _remember(self, sent: bytes, request: Request) -> None:
-        """Keep a head, and find out which lines may change: those that the one before did not have.
+        """Keep a head, and find out which fields may change: those that the latest did not have.
 
-        The first line always may. No field may where many are new, or two have one name (a list).
+        None may where many are new, or two have one name (a list). The first line always may.
         """
-        before, key, start = self._request, "", len(request.line[0])
-        self._sent, self._request, self._changing = sent, request, []
+        before, fields = self._request, []
         new = request.lines.keys() - before.lines.keys() if before is not NO_REQUEST else ()
         if len(new) <= MOST_CHANGING and request.head.count("\n") - 1 == len(request.fields):
-            for line, (name, _) in request.lines.items():
-                if line in new:
-                    at = request.head.index(f"\n{line}\r", start) + 1
-                    self._changing.append((key, sent[start:at]))
-                    key, start = name, at + len(line)
-        self._changing.append((key, sent[start:]))
+            fields = [(line, name) for line, (name, _) in request.lines.items() if line in new]
+        starts = [request.head.index(f"\n{line}\r") + 1 for line, _ in fields] + [len(sent)]
+        self._start = sent[: starts[0]]
+        self._behind_line = self._start[len(request.line[0]) :]
+        self._changing = [
+            (name, sent[start + len(line) : following])
+            for (line, name), (start, following) in zip(fields, pairwise(starts), strict=True)
+        ]
+        self._framing_changes = any(name in FRAMING for _, name in fields)
+        self._sent, self._request = sent, request
 
     def _take_changed(self, buffer: bytearray) -> Request | None:
         """Take a head that has other lines in those places; None if more is different."""
-        before, at = self._request, 0
-        line, changed = before.line, {}
+        before, at = self._request, len(self._start)
+        line, fields = before.line, before.fields
         try:
+            if not buffer.startswith(self._start):
+                end = buffer.find(b"\r\n")
+                if not buffer.startswith(self._behind_line, end):
+                    return None
+                line = read_line(buffer[:end].decode("latin-1"), self.limits)
+                at = end + len(self._behind_line)
+            if self._changing:
+                fields = fields.copy()
             for key, behind in self._changing:
                 end = buffer.find(b"\r\n", at)
-                if not buffer.startswith(behind, end):  # with -1, too: it is longer than a byte
+                if not buffer.startswith(behind, end):
                     return None
-                text = buffer[at:end].decode("latin-1")
-                if key:
-                    name, changed[key] = read_field(text)
-                    if name != key or len(text) + 2 > self.limits.field:
-                        return None
-                elif text != line[0]:
-                    line = read_line(text, self.limits)
+                name, fields[key] = read_field(buffer[at:end].decode("latin-1"))
+                if name != key or end + 2 - at > self.limits.field:
+                    return None
                 at = end + len(behind)
-            fields = {**before.fields, **changed} if changed else before.fields
             request = Request(buffer[: at - 2].decode("latin-1"), line, before.lines, fields)
-            set_framing(request)
+            if self._framing_changes:
+                set_framing(request)
         except ProtocolError:
             return None  # read() says what is wrong
         if request.minor != before.minor:  # see parse()
             return None
+        if not self._framing_changes:
+            request.length, request.keep_alive = before.length, before.keep_alive
+            request.expects_continue = before.expects_continue
         del buffer[:at]
         return request
 
