@@ -173,7 +173,7 @@ def test_up_after_an_edit_rolls_out_another_image(machine):
         ("docker build", "the image was not built; .*make up"),
         ("kind load", "the node did not take the image; .*make up"),
         ("apply -f -", "the manifests were refused; kubectl kustomize .*"),
-        ("rollout status", "the new pods are not Ready, .*get pods"),
+        ("rollout status", "the new pods are not Ready; .*get pods"),
     ],
 )
 def test_a_failure_is_one_sentence_with_what_to_type(machine, failing, sentence):
