@@ -5,6 +5,7 @@ import struct
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 
+LONGEST = 5  # seconds for which an answer that is slow may go on
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
@@ -33,19 +34,35 @@ class HostileUpstream:
         self.over = threading.Event()
         self._lock = threading.Lock()
         self._open = []
+        self._threads = []
         self.server = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.server.getsockname()[1]
         self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self):
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
         return self
 
     def __exit__(self, *_):
+        """Wake the threads that wait at a socket, and close that when they are gone.
+
+        One that went on at a closed one could take what comes for another: the next socket that
+        anybody opens gets its number.
+        """
         self.over.set()
-        self.server.close()
+        accepting, *_ = self._threads
+        wake(self.server)
+        accepting.join(LONGEST)
         for sock in self._open:
+            wake(sock)
+        for thread in self._threads:
+            thread.join(LONGEST)
+        for sock in (self.server, *self._open):
             sock.close()
+
+    def _start(self, target, *args):
+        self._threads.append(threading.Thread(target=target, args=args, daemon=True))
+        self._threads[-1].start()
 
     def _accept(self):
         with suppress(OSError):
@@ -53,10 +70,11 @@ class HostileUpstream:
                 sock, _ = self.server.accept()
                 self.connections += 1
                 self._open.append(sock)
-                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+                self._start(self._serve, sock)
 
     def _serve(self, sock):
         with suppress(OSError), self._secured(sock) as sock:
+            self._open.append(sock)
             while head := read_head(sock):
                 with self._lock:
                     self.heads.append(head)
@@ -66,6 +84,12 @@ class HostileUpstream:
 
     def _secured(self, sock):
         return self.context.wrap_socket(sock, server_side=True) if self.context else sock
+
+
+def wake(sock):
+    """End the wait of the thread that waits at a socket."""
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def read_head(sock):
