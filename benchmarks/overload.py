@@ -5,8 +5,7 @@ python -m benchmarks.overload [--quick] [--rounds N] [--seconds N]
 The load is open loop, in multiples of each server's own capacity, measured just before and after; a
 new process for each point, so that none inherits a queue. Clients give up after a second. Each
 point begins with a second of the same load that does not count: it opens connections and fills
-queues. / comes twice: over kept connections, as from an ingress, and with a connection for each
-request. Writes results/overload.json and results/overload.png.
+queues. / comes twice: over kept connections, and over new ones. Writes results/overload.json, .png.
 """
 
 import argparse
@@ -25,7 +24,7 @@ SENT = 0.95  # share of the rate; with less, the client measured itself
 SERVERS = (servers.HELLOPOD, servers.TUTORIAL, servers.BARE, servers.GRANIAN)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a key, which a dict of goals could not be part of
 class Load:
     """What is asked for; the goals are shares of hellopod's capacity, by factor."""
 
@@ -56,8 +55,7 @@ LOADS = (
 
 
 def offer(server: Server, asked: Load, seconds: float, rate: float = 0) -> load.Answers:
-    """Offer so many requests a second to a new process; without a rate, what THREADS clients can
-    ask for."""
+    """Offer a new process so many requests a second; without a rate, what THREADS clients can."""
     client, amount = (load.rate, rate) if rate else (load.closed, servers.THREADS)
     with running(server if asked.path == "/" else servers.with_steps(server)) as process:
         url = process.url + asked.path

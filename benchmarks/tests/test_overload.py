@@ -3,6 +3,8 @@ import pytest
 from benchmarks import overload
 from benchmarks.comparison import rows
 from benchmarks.overload import LOADS, SERVERS, Curve, Load
+from benchmarks.processes import get, running
+from benchmarks.servers import with_steps
 
 ASKED = Load("a wait", "/w100", {3: 0.95})
 
@@ -52,3 +54,14 @@ def test_a_load_is_measured_on_a_real_server():
 
     assert answers.outcomes.keys() == {"200"}
     assert answers.count == 30
+
+
+def test_without_a_round_there_is_nothing_to_compare():
+    assert list(overload.measure(0, 1, (3,))) == []
+
+
+@pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.name)
+def test_each_server_has_the_handlers(server):
+    """Each in its own environment, which is made where it is missing."""
+    with running(with_steps(server)) as process:
+        assert get(f"{process.url}/c1+w1") == b"ok\n"
