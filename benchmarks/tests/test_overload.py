@@ -1,3 +1,8 @@
+import json
+import socket
+import subprocess
+import sys
+
 import pytest
 
 from benchmarks import overload
@@ -65,3 +70,15 @@ def test_each_server_has_the_handlers(server):
     """Each in its own environment, which is made where it is missing."""
     with running(with_steps(server)) as process:
         assert get(f"{process.url}/c1+w1") == b"ok\n"
+
+
+def test_a_client_without_descriptors_is_late():
+    """More wait for their answers than it may open."""
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as silent:
+        port = silent.getsockname()[1]
+        command = f"ulimit -n 90; exec {sys.executable} -m tests.runtime.load {port} / open 200 0.5"
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+
+    found = json.loads(done.stdout)
+    assert found["outcomes"]["timeout"]["count"] == 100
+    assert found["lateness"] > 0.5

@@ -18,6 +18,7 @@ import heapq
 import json
 import os
 import random
+import resource
 import socket
 import sys
 import time
@@ -27,6 +28,8 @@ from pathlib import Path
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 
 TIMEOUT = float(os.environ.get("CLIENT_TIMEOUT", "1"))  # seconds
+# Connections at once: those beyond wait for one, and are late.
+MOST = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 50
 PAUSE = 0.1  # seconds until a client that was refused asks again; less would be a flood
 
 
@@ -100,7 +103,7 @@ class Load:
         else:
             due = [start] * int(min(amount, limit) if mode == "number" else amount)
         while due or self.busy:
-            while due and due[0] <= time.monotonic():
+            while due and due[0] <= time.monotonic() and len(self.busy) < MOST:
                 self.late.append(time.monotonic() - heapq.heappop(due))
                 self.ask()
             for outcome in self.wait(due):
