@@ -48,7 +48,9 @@ def database():
 
 @pytest.fixture
 def dependencies(app):
-    return app.extensions["dependencies"]
+    """Their checks end with the test, or one would be in the log of the next."""
+    yield app.extensions["dependencies"]
+    app.extensions["closing"].close()
 
 
 def test_ready_once_it_works_and_while_it_does(client, dependencies, database):
