@@ -15,4 +15,4 @@ def test_none_of_its_threads_outlives_it():
             client.sendall(b"GET / HTTP/1.1\r\n\r\n")
             assert client.recv(100) == OK
             upstream.__exit__()
-    assert set(threading.enumerate()) == before
+            assert set(threading.enumerate()) == before  # while the clients are still there
