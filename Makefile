@@ -42,10 +42,10 @@ SLOW += tests/repository benchmarks/tests
 QUICKLY := --numprocesses $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN)) --dist worksteal
 PARALLEL := --numprocesses $(shell expr 2 + $$(getconf _NPROCESSORS_ONLN)) --dist worksteal
 
-# From Python 3.12 on it costs nothing to know which lines run (PEP 669). Of a selection that says
-# little.
+# From Python 3.12 on it costs nothing to know which lines run (PEP 669). For a selection nobody asks.
 MONITORS = 'import sys; print("yes" if sys.version_info >= (3, 12) else "")'
-COVERED = $(if $(PYTEST),,$(shell $(VENV)/bin/python -c $(MONITORS)))
+MONITORED = $(shell $(VENV)/bin/python -c $(MONITORS))
+COVERED = $(if $(PYTEST),,$(MONITORED))
 
 test: $(VENV)/dev ## Test service, runtime and manifests (2 minutes on two cores)
 	@rm -f $(SELECTED)
@@ -66,7 +66,8 @@ test-all: test ## Run every test that needs no cluster: real processes, load, fu
 
 # On Python 3.11 it costs more than half as much CPU again, so there `make test` does not do it.
 coverage: $(VENV)/dev ## Print which lines of service/ no quick test runs (service/runtime left out)
-	$(VENV)/bin/pytest $(QUICKLY) $(QUICK) --cov=service --cov-report=term-missing:skip-covered $(PYTEST)
+	$(if $(MONITORED),env COVERAGE_CORE=sysmon )$(VENV)/bin/pytest $(QUICKLY) $(QUICK) \
+		--cov=service --cov-report=term-missing:skip-covered $(PYTEST)
 
 fuzz: $(VENV)/dev ## Fuzz for long: routes, bytes, settings (make test-all does so for a minute)
 	$(VENV)/bin/pytest tests/fuzz --fuzz $(SEED) --capture=no $(PYTEST)

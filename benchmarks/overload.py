@@ -24,7 +24,7 @@ SENT = 0.95  # share of the rate; with less, the client measured itself
 SERVERS = (servers.HELLOPOD, servers.TUTORIAL, servers.BARE, servers.GRANIAN)
 
 
-@dataclass(frozen=True, eq=False)  # a key, which a dict of goals could not be part of
+@dataclass(frozen=True, eq=False)  # hashed by identity: goals have no hash
 class Load:
     """What is asked for; the goals are shares of hellopod's capacity, by factor."""
 

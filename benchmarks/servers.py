@@ -57,6 +57,6 @@ ALL = (HELLOPOD, TUTORIAL, BARE, EXPORTER, GRANIAN)
 def with_steps(server: Server, app: str = "") -> Server:
     """Return the server with the steps of benchmarks.apps in place of what its app has."""
     own = "benchmarks.apps:steps()" if server is HELLOPOD else "benchmarks.apps:bare_steps()"
-    if server is GRANIAN:  # has an option for what returns an app
+    if server is GRANIAN:  # calls what returns an app only so
         own, server = own.removesuffix("()"), replace(server, command=f"{server.command} --factory")
     return replace(server, app=app or own, directory=ROOT)

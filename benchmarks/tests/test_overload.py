@@ -61,7 +61,7 @@ def test_a_load_is_measured_on_a_real_server():
     assert answers.count == 30
 
 
-def test_without_a_round_there_is_nothing_to_compare():
+def test_loads_can_be_keys():
     assert list(overload.measure(0, 1, (3,))) == []
 
 

@@ -88,7 +88,7 @@ NO_REQUEST = Request("", NO_LINE, {}, {})  # before a head is there
 def parse(head: str, limits: Limits, before: Request = NO_REQUEST) -> Request:
     """Return the request of a head that ends with its last field; raises ProtocolError.
 
-    Lines that `before`, the connection's latest request, had too are not read again.
+    Lines that `before`, the request that the reader remembers, had too are not read again.
     """
     first, *lines, _ = head.split("\r\n")
     line = before.line if first and first == before.line[0] else read_line(first, limits)

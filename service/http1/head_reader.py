@@ -31,7 +31,7 @@ class HeadReader:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.head = ""  # one that is malformed, as far as it is there
-        self._sent = b""  # the latest that was parsed, with its empty line
+        self._sent = b""  # the latest that was remembered, with its empty line
         self._request = NO_REQUEST  # what that says
         # Of it: all ahead of the first field that may change, and that without the first line.
         self._start = self._behind_line = b""
@@ -64,9 +64,10 @@ class HeadReader:
         return request
 
     def _remember(self, sent: bytes, request: Request) -> None:
-        """Keep a head, and find out which fields may change: those that the latest did not have.
+        """Keep a head. Its fields that the one before did not have may change again.
 
-        None may where many are new, or two have one name (a list). The first line always may.
+        No field may if more than MOST_CHANGING are new, if two have one name (a list), or if one
+        is dropped. The first line always may.
         """
         before, fields = self._request, []
         new = request.lines.keys() - before.lines.keys() if before is not NO_REQUEST else ()

@@ -79,7 +79,7 @@ def test_expressions_have_data(app: App, cluster: Cluster, prometheus: Prometheu
         and (cluster.kind_name or not FROM_KUBELETS.search(one.expr))
     ]
 
-    # A service may call none, or some that nobody has asked for here.
+    # A service may call none, or others that no test has called.
     of_calls = {one.name for one in asked if OF_CALLS.search(one.expr)}
 
     def only_these_are_empty() -> None:

@@ -28,7 +28,7 @@ from pathlib import Path
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 
 TIMEOUT = float(os.environ.get("CLIENT_TIMEOUT", "1"))  # seconds
-# Connections at once: those beyond wait for one, and are late.
+# Connections at once. Requests beyond wait for one, and are sent late.
 MOST = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 50
 PAUSE = 0.1  # seconds until a client that was refused asks again; less would be a flood
 
@@ -106,7 +106,7 @@ class Load:
             while due and due[0] <= time.monotonic() and len(self.busy) < MOST:
                 self.late.append(time.monotonic() - heapq.heappop(due))
                 self.ask()
-            for outcome in self.wait(due):
+            for outcome in self.wait(due if len(self.busy) < MOST else []):
                 again = time.monotonic() + PAUSE * (outcome == 503)
                 more = (
                     len(self.late) + len(due) < limit if mode == "number" else again < start + limit

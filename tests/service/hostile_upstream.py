@@ -5,7 +5,7 @@ import struct
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 
-LONGEST = 5  # seconds for which an answer that is slow may go on
+LONGEST = 5  # seconds to wait for a thread to end
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
