@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 from urllib.request import ProxyHandler, build_opener
 
-from tests.process.logged import free_port
+from tests.runtime.ports import free_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

@@ -4,13 +4,13 @@ import http.client
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, SAMPLE, bound
+from tests.runtime.ports import free_port
 from tests.runtime.raw import eventually, get, metric
 
 
@@ -47,12 +47,6 @@ class Reader:
         self._thread.join(30)
         assert not self._thread.is_alive()
         return self.data.splitlines()
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Logged:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.e2e.absence import missing
 from tests.e2e.proxy_configurations import FILES, configuration
-from tests.process.logged import free_port
+from tests.runtime.ports import free_port
 from tests.runtime.raw import connect, eventually
 
 

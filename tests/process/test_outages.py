@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.outage_log import QUIET
-from tests.process.logged import free_port
 from tests.runtime.gunicorn_process import OURS, Gunicorn
 from tests.runtime.invariants import faults
+from tests.runtime.ports import free_port
 from tests.runtime.raw import connect, eventually, get, is_problem, metric, read_all
 
 REQUESTS = 100

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from tests.process.logged import free_port
 from tests.runtime.gunicorn_process import OURS, REPOSITORY, TEST_APP, Gunicorn
+from tests.runtime.ports import free_port
 from tests.runtime.raw import connect, eventually, get, metric, read_response
 
 NOTHING = ["HUP", "USR1", "USR2", "TTIN", "TTOU", "WINCH", "ALRM"]
@@ -103,6 +103,14 @@ class Terminal:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup themselves
 
+    def wait_until_up(self, port):
+        """Show what it printed if the service does not come up."""
+        try:
+            eventually(lambda: is_up(port), 30)
+        except AssertionError:
+            os.set_blocking(self.end, False)
+            pytest.fail(os.read(self.end, 1 << 16).decode())
+
     def close(self):
         os.close(self.end)
 
@@ -125,7 +133,7 @@ def test_a_terminal_that_closes_ends_what_runs_in_it(ports):
     terminal = Terminal("make --old-file=.venv/runtime run; true", **ports)
     try:
         management = int(ports["MANAGEMENT_PORT"])
-        eventually(lambda: is_up(management), 30)
+        terminal.wait_until_up(management)
         terminal.close()
         eventually(lambda: not is_up(management), 10)
         for port in map(int, ports.values()):
@@ -140,7 +148,7 @@ def test_what_is_to_outlive_its_terminal_does(ports):
     terminal = Terminal("nohup make --old-file=.venv/runtime run >/dev/null 2>&1 & wait", **ports)
     try:
         management = int(ports["MANAGEMENT_PORT"])
-        eventually(lambda: is_up(management), 30)
+        terminal.wait_until_up(management)
         terminal.close()
         time.sleep(1.5)
         assert is_up(management)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from service.upstream.racing import DELAY, LEAST, race
+from tests.runtime.ports import free_port
 from tests.service.hostile_upstream import full_backlog
 
 
@@ -28,9 +29,7 @@ def listening():
 
 
 def refusing():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return address(free.getsockname()[1])
+    return address(free_port())
 
 
 class Made:
