@@ -2,35 +2,25 @@
 
 Without an overload a request that finds fewer than `limit` others, and a thread, is not refused: if
 too many compute it waits for as long as that takes (service/computing). So clients that wait for
-their answers, as many as slots, are all served. In a full pod, and in an overload, waits are
-bounded, or they would grow until clients give up.
-
-A burst is no overload. A queue that does not go away is one, as in CoDel (RFC 8289, section 3).
-Where waits are bounded, a request that would wait for too long is refused at once.
+their answers, as many as slots, are all served. In a full pod, and in an overload (overload.py),
+waits are bounded, or they would grow until clients give up. There a request that would wait for too
+long is refused at once.
 """
 
-import math
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.computing.gate import ComputeGate, process_usage
 from service.runtime.forecast import Forecast
+from service.runtime.overload import Overload
 
 # A request may wait only if its turn is forecast for so much of queue_timeout before it gives up.
 # The forecast is an average. A refusal at the door takes milliseconds; a request that waits in vain
 # learns it only at the end. In simulation half of it, and nothing, served less.
 MARGIN = 0.25
-PRESSURE = 1.5  # seconds for which an overload is remembered
-# Seconds after which an overload is forgotten, to see whether there still is one. As many clients
-# as slots, of which some are refused and ask again at once, would keep it up for ever.
-LONGEST_OVERLOAD = 20.0
-# Seconds for which a pod is found full before that is an overload. A pod that its node gave no CPU
-# for a moment then has time for what came meanwhile.
-STANDING = 0.5
-MOST_STANDING = 2  # times QUEUE_TIMEOUT: with a short one, clients want their answers soon
 # Seconds between two looks at a queue that has slots, but may not use them: a tenth of the average
 # CPU time, within these. Each look takes some 50 us of CPU, and long computations seldom block.
 LOOK_BEAT, LONGEST_BEAT = 0.002, 0.005
@@ -48,6 +38,14 @@ class Verdict(Enum):
 
 
 RUN, WAIT, REFUSE = Verdict  # see Phase
+
+
+class Waiting(NamedTuple):
+    """A connection in the queue: since when, and when it gives up."""
+
+    connection: Any
+    since: float
+    deadline: float
 
 
 class Admission:
@@ -73,13 +71,11 @@ class Admission:
         self.gate = ComputeGate(usage)
         self.paused = False  # nobody leaves the queue
         self.parked = 0
-        # (deadline, connection). Two queues in one: so many light ones, then the others.
-        self.waiting: deque[tuple[float, Any]] = deque()
+        # Two queues in one: so many light ones, then the others.
+        self.waiting: deque[Waiting] = deque()
         self._light_waiting = 0
         self.refused: Counter[str] = Counter()
-        self._standing = min(STANDING, MOST_STANDING * queue_timeout)
-        self._full_since = math.inf  # since when each that came has found `limit` others
-        self._pressed_since = self._pressed_until = 0.0
+        self._overload = Overload(queue_timeout)
         # Light ones move the queue for themselves alone. So there is a forecast without them, too.
         self._forecast, self._ordinary = Forecast(limit), Forecast(limit)
         self._lock = threading.Lock()
@@ -113,13 +109,13 @@ class Admission:
                     self._ordinary.rest()
                 self.gate.enter(connection, now)
                 return RUN
-            patience = self._patience(now)
+            patience = self._overload.patience(self._first_since(now), now)
             # A light one with a slot leaves the queue before those that the forecast is of.
             is_next = light and self._has_slot()
             if full or (not is_next and self._is_slow(now, patience, light)):
                 # A burst may be a few too many. It is an overload if already the first of those
                 # that find the pod full would wait in vain.
-                return self._refuse(now, overload=full or now == self._full_since)
+                return self._refuse(now, overload=full or self._overload.is_first(now))
             self._wait(connection, now, patience, light)
             return WAIT
 
@@ -127,40 +123,33 @@ class Admission:
         for each in (self._forecast,) if light else (self._forecast, self._ordinary):
             each.enter(now)
         place = self._light_waiting if light else len(self.waiting)
-        self.waiting.insert(place, (now + patience, connection))
+        self.waiting.insert(place, Waiting(connection, now, now + patience))
         self._light_waiting += light
 
-    def _patience(self, now: float) -> float:
-        """Return for how long a new request may wait: in an overload for queue_timeout, before it
-        until then and queue_timeout; for ever if the pod is not full.
-        """
-        until = 0.0 if self.is_pressed(now) else self._full_since + self._standing - now
-        return until + self.queue_timeout
-
     def _note_load(self, inside: int, now: float) -> None:
-        """Begin an overload, or go on with it, where the pod has been full for a while."""
         if inside < self.limit and self._has_thread():
-            self._full_since = math.inf
-            return
-        if now < self._full_since:
-            self._full_since = now
-        if now - self._full_since >= self._standing:
-            self._press(now)
+            self._overload.note_room()
+        else:
+            self._overload.note_full(self._first_since(now), now)
 
-    def _press(self, now: float) -> None:
-        if now >= self._pressed_until:
-            self._pressed_since = now
-        self._pressed_until = min(now + PRESSURE, self._pressed_since + LONGEST_OVERLOAD)
+    def _first_since(self, now: float) -> float:
+        """Return since when the first of either part of the queue waits; of an empty one, now."""
+        if not self.waiting:
+            return now
+        since = self.waiting[0].since
+        if 0 < self._light_waiting < len(self.waiting):
+            since = min(since, self.waiting[self._light_waiting].since)
+        return since
 
     def _refuse(self, now: float, overload: bool) -> Verdict:
         if overload or self.is_pressed(now):
-            self._press(now)
+            self._overload.begin(now)
         self.refused["full"] += 1
         return REFUSE
 
     def is_pressed(self, now: float) -> bool:
-        """Whether an overload is remembered."""
-        return now < self._pressed_until
+        """Whether there is an overload, or it is remembered."""
+        return self._overload.is_on(now)
 
     def mostly_computes(self, now: float) -> bool:
         """Whether those that recently left the queue keep the interpreter busy; so if none has."""
@@ -202,11 +191,11 @@ class Admission:
     def take_expired(self, now: float) -> list[Any]:
         """Remove those that have waited for too long."""
         with self._lock:
-            expired = [connection for deadline, connection in self.waiting if deadline <= now]
+            expired = [each.connection for each in self.waiting if each.deadline <= now]
             if expired:
                 light = list(self.waiting)[: self._light_waiting]
-                self._light_waiting = sum(deadline > now for deadline, _ in light)
-                self.waiting = deque(each for each in self.waiting if each[0] > now)
+                self._light_waiting = sum(each.deadline > now for each in light)
+                self.waiting = deque(each for each in self.waiting if each.deadline > now)
                 self.refused["timeout"] += len(expired)
             return expired
 
@@ -240,16 +229,16 @@ class Admission:
         An ordinary one goes first when its pace lets it, so that light ones do not starve it. Nor
         do ordinary ones starve those that were light when they came.
         """
-        light = self._light_waiting and self.gate.is_light(self.waiting[0][1])
+        light = self._light_waiting and self.gate.is_light(self.waiting[0].connection)
         for place in (self._light_waiting, 0) if light else (0,):
-            if place < len(self.waiting) and self._free(self.waiting[place][1], now):
+            if place < len(self.waiting) and self._free(self.waiting[place].connection, now):
                 return place
         return None
 
     def _next(self, now: float) -> Any | None:
         if self.paused or not self.waiting or (place := self._leaves(now)) is None:
             return None
-        _, connection = self.waiting[place]
+        connection = self.waiting[place].connection
         del self.waiting[place]
         if place < self._light_waiting:
             self._light_waiting -= 1
