@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local import workloads
-from local.image import build, content_tag, hand_over
+from local.image import bare, build, content_tag, hand_over, variable
 from local.load import asked, load
 from local.logs import follow
 from local.steps import ROOT, Failure, need, output, step, works
@@ -107,17 +107,26 @@ def deploy(tag: str) -> None:
     )
     kubectl = ("kubectl", *CONTEXT)
     try:
-        step(
-            "Waiting for the pods",
-            *(*KUBECTL, "rollout", "status", f"deployment/{NAME}", "--timeout=180s"),
-            failing="the new pods are not Ready; old ones, if there are any, still serve; "
-            f"see: {TYPED} get pods",
-        )
+        await_rollout()
         unready = workloads.wait(kubectl, manifests, NAME)
     except Failure:
         explain(workloads.unready(kubectl, manifests))
         raise
     explain(unready)
+
+
+def await_rollout() -> None:
+    """Wait until all pods of the service are of the latest template and Ready."""
+    of, within = f"deployment/{NAME}", "--timeout=180s"
+    failing = (
+        "the new pods are not Ready; old ones, if there are any, still serve; "
+        f"see: {TYPED} get pods"
+    )
+    # Where pods were late before, the status fails at once, though what kept them may be mended.
+    if works(*KUBECTL, "wait", of, "--for=condition=Progressing=False", "--timeout=0"):
+        progress = (*KUBECTL, "wait", of, "--for=condition=Progressing", within)
+        step("Waiting for pods that are late", *progress, failing=failing)
+    step("Waiting for the pods", *(*KUBECTL, "rollout", "status", of, within), failing=failing)
 
 
 def explain(unready: list[dict[str, Any]]) -> None:
@@ -133,11 +142,10 @@ def with_images(manifests: str, tag: str, environ: Mapping[str, str]) -> str:
     """
 
     def replace(match: re.Match[str]) -> str:
-        image, name = match[2], match[2].rpartition("/")[2].partition(":")[0].partition("@")[0]
-        if name == NAME:
+        image = match[2]
+        if bare(image) == NAME:
             return f"{match[1]}{image.partition(':')[0]}:{tag}"
-        variable = f"{name.upper().replace('-', '_')}_IMAGE"
-        return match[1] + environ.get(variable, image)
+        return match[1] + environ.get(variable(image), image)
 
     return IMAGE.sub(replace, manifests)
 

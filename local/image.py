@@ -27,6 +27,16 @@ def files_of(root: Path) -> Iterator[Path]:
                 yield file
 
 
+def bare(image: str) -> str:
+    """Return the last part of its name: my-db of mirror.example.com:5000/my-db:17."""
+    return image.rpartition("/")[2].partition(":")[0].partition("@")[0]
+
+
+def variable(image: str) -> str:
+    """Return the variable of make up that names another image in place of this one."""
+    return f"{bare(image).upper().replace('-', '_')}_IMAGE"
+
+
 def build(image: str, version: str) -> None:
     """Build the image, unless there is one of this name, and so of this content."""
     if works("docker", "image", "inspect", image):

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from local.image import variable
 from local.steps import output
 
 SECONDS = 60  # to wait for those beside the service
@@ -69,22 +70,24 @@ def explained(kubectl: tuple[str, ...], cluster: str, items: list[dict[str, Any]
     """Say of each what its pods wait for, each reason once, and what to type."""
     for item in items:
         namespace = f"--namespace={item['metadata'].get('namespace', 'default')}"
+        typed = f"{' '.join(kubectl)} {namespace}"
         labels = item["spec"]["selector"].get("matchLabels", {})
         selector = ",".join(f"{label}={value}" for label, value in labels.items())
         command = ("get", "pods", namespace, f"--selector={selector}", "--output=json")
         pods = as_json(output(*kubectl, *command)).get("items", [])
-        reasons = {reason(pod, cluster): pod["metadata"]["name"] for pod in pods}
+        reasons = {reason(pod, cluster): pod for pod in pods}
         reasons.pop("", None)
         for why, pod in reasons.items():
-            yield f"{title(item)} is not ready: pod {pod}: {why}"
+            name, init = pod["metadata"]["name"], unfinished(pod)
+            log = f"\n  its log: {typed} logs {name} -c {init}" if init else ""
+            yield f"{title(item)} is not ready: pod {name}: {why}{log}"
         if not reasons:
-            yield f"{title(item)} is not ready: see: {' '.join(kubectl)} {namespace} get events"
+            yield f"{title(item)} is not ready: see: {typed} get events"
 
 
 def reason(pod: dict[str, Any], cluster: str) -> str:
     """Return why a pod is not ready; empty if it is, or if it goes."""
-    status = pod["status"]
-    conditions = {one["type"]: one for one in status.get("conditions", [])}
+    conditions = {one["type"]: one for one in pod["status"].get("conditions", [])}
     if conditions.get("Ready", {}).get("status") == "True" or pod["metadata"].get(
         "deletionTimestamp"
     ):
@@ -92,21 +95,35 @@ def reason(pod: dict[str, Any], cluster: str) -> str:
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") == "False":
         return f"{scheduled.get('reason')}: {scheduled.get('message')}"
-    containers = [
-        *status.get("initContainerStatuses", []),
-        *status.get("containerStatuses", []),
-    ]
-    waiting = {
+    waiting = waiting_containers(pod)
+    if not waiting:
+        return "it runs, but is not Ready"
+    why = min(waiting, key=lambda why: why in STARTING)
+    if why in NO_IMAGE:
+        image = waiting[why]["image"]
+        return f"{why} {image}\n{handing_over(image, cluster)}"
+    if why == "PodInitializing" and (init := unfinished(pod)):
+        return f"it waits for its init container {init}"
+    return f"{why} {waiting[why]['state']['waiting'].get('message', '')}".strip()
+
+
+def waiting_containers(pod: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return those that have not started, by their reason; the first one of each reason."""
+    status = pod["status"]
+    containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+    return {
         one["state"]["waiting"].get("reason", ""): one
         for one in reversed(containers)
         if "waiting" in one["state"]
     }
-    for why in sorted(waiting, key=lambda why: why in STARTING):
-        if why in NO_IMAGE:
-            image = waiting[why]["image"]
-            return f"{why} {image}\n{handing_over(image, cluster)}"
-        return f"{why} {waiting[why]['state']['waiting'].get('message', '')}".strip()
-    return "it runs, but is not Ready"
+
+
+def unfinished(pod: dict[str, Any]) -> str:
+    """Return the init container that has run and has not succeeded; empty if there is none."""
+    for one in pod["status"].get("initContainerStatuses", []):
+        if not one["ready"] and ("waiting" not in one["state"] or one["restartCount"]):
+            return str(one["name"])
+    return ""
 
 
 def handing_over(image: str, cluster: str) -> str:
@@ -114,5 +131,6 @@ def handing_over(image: str, cluster: str) -> str:
     return (
         f"  build or pull it here, then: kind load docker-image {image} --name {cluster}\n"
         "  The pod takes it by itself within minutes, unless its imagePullPolicy is Always, the\n"
-        "  default of an image with the tag latest or without one."
+        "  default of an image with the tag latest or without one.\n"
+        f"  Or name another image: make up {variable(image)}=..."
     )

@@ -61,6 +61,12 @@ if "--watch" in call:  # ends when all logs are followed, as the API server ends
     while state.joinpath("calls").read_text().count(" logs ") < int(os.environ["FOLLOWED"]):
         time.sleep(0.02)
     sys.exit(1)
+if "condition=Progressing=False" in call:
+    sys.exit("late" not in have)
+if "condition=Progressing " in call:  # it makes progress by and by
+    have.discard("late")
+if "rollout status" in call and "late" in have:
+    sys.exit("error: deployment exceeded its progress deadline")
 if "apply -f -" in call:
     state.joinpath("applied").write_text(sys.stdin.read())
 state.joinpath("have").write_text(" ".join(have))
@@ -163,6 +169,20 @@ def test_up_after_an_edit_rolls_out_another_image(machine):
     assert len(machine.did("docker build")) == 1
     assert machine.did("kind create") == []
     assert (machine.state / "applied").read_text() != applied
+
+
+def test_up_waits_for_pods_that_were_late_before(machine):
+    """The status of their rollout fails at once, though what kept them may be mended by now."""
+    said = "Waiting for pods that are late "
+    assert said not in machine.make("up").stdout
+    with (machine.state / "have").open("a") as have:
+        have.write(" late")
+    never = machine.make("up", FAILING="condition=Progressing --timeout=180s")
+    assert "make up: the new pods are not Ready" in never.stderr
+    run = machine.make("up")
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert said in run.stdout
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from local.workloads import explained, is_ready, reason, unready, wait
-from tests.commands.workloads import container, pod, waiting, workload
+from tests.commands.workloads import container, init, initializing, pod, waiting, workload
 
 
 @pytest.fixture
@@ -83,6 +83,11 @@ def test_manifests_without_others(kubectl, printed):
             pod("a", container("ContainerCreating"), container("CrashLoopBackOff")),
             "CrashLoopBackOff",
         ),
+        (
+            initializing("a", init("fetch", ready=True, terminated={}), init(running={})),
+            "it waits for its init container migrate",
+        ),
+        (initializing("a", init(ready=True, terminated={})), "PodInitializing"),
     ],
 )
 def test_why_a_pod_is_not_ready(found, said):
@@ -94,6 +99,7 @@ def test_a_missing_image_comes_with_what_to_type():
 
     assert said.startswith("ImagePullBackOff localhost/stand-in:1\n")
     assert "kind load docker-image localhost/stand-in:1 --name shop\n" in said
+    assert said.endswith("\n  Or name another image: make up STAND_IN_IMAGE=...")
 
 
 def test_each_reason_is_said_once(kubectl, tmp_path):
@@ -104,6 +110,32 @@ def test_each_reason_is_said_once(kubectl, tmp_path):
     assert said.startswith("deployment/db is not ready: pod db-2: ErrImagePull db:1\n")
     asked = tmp_path.joinpath("asked").read_text()
     assert asked == "get pods --namespace=shop --selector=app=db --output=json\n"
+
+
+@pytest.mark.parametrize(
+    "its",
+    [
+        init(running={}),
+        init(terminated={"exitCode": 1}),
+        init(waiting={"reason": "CrashLoopBackOff"}, restarts=1),
+    ],
+)
+def test_an_init_container_that_has_not_succeeded_has_a_log(kubectl, its):
+    program = kubectl({"items": [initializing("db-1", its), initializing("db-2", its)]})
+    (said,) = explained(program, "shop", [workload("db")])
+
+    assert said.startswith("deployment/db is not ready: pod db-2: ")
+    assert said.endswith(f"\n  its log: {program[0]} --namespace=shop logs db-2 -c migrate")
+
+
+@pytest.mark.parametrize(
+    "its",
+    [init(ready=True, terminated={}), init(waiting={"reason": "CreateContainerConfigError"})],
+)
+def test_one_that_has_not_run_or_has_succeeded_is_no_reason(kubectl, its):
+    (said,) = explained(kubectl({"items": [initializing("db-1", its)]}), "shop", [workload("db")])
+
+    assert "logs" not in said
 
 
 def test_one_without_pods_has_events(kubectl):

@@ -22,3 +22,15 @@ def container(why, image="db:1", message=""):
 
 def waiting(name, why, image):
     return pod(name, container(why, image))
+
+
+def init(name="migrate", ready=False, restarts=0, **state):
+    """An init container. It is ready when it has succeeded."""
+    return {"name": name, "ready": ready, "restartCount": restarts, "state": state}
+
+
+def initializing(name, *inits):
+    """A pod whose container waits for others."""
+    found = pod(name, container("PodInitializing"))
+    found["status"]["initContainerStatuses"] = list(inits)
+    return found
