@@ -12,11 +12,12 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+import yaml
 
 from tests.copying import copy, run
 from tests.e2e.instance import without_secrets
 from tests.e2e.kustomization import write
-from tests.repository.following import follow_with_database
+from tests.repository.following import DATABASE, follow_with_database
 from tests.repository.postgres import Postgres
 from tests.runtime.gunicorn_process import Gunicorn
 from tests.runtime.raw import connect, eventually, get, is_problem, metric, read_response
@@ -153,6 +154,19 @@ def test_production_can_do_without_its_secret(orders, tmp_path):
     assert [word for word in words if word not in before] == []
     assert [word for word in words if word in after] == []
     assert before.count("valueFrom:") == after.count("valueFrom:") > 0  # the rest stays
+
+
+def test_a_volume_made_by_hand_is_what_the_claim_asks_for(orders):
+    """And any user writes to its folder: fsGroup changes nothing in a hostPath."""
+    block = r"mkdir -m (\d+) -p (\S+)\nkubectl apply -f - <<'END'\n(.*?)END\n"
+    [(mode, folder, manifest)] = re.findall(block, (orders / DATABASE).read_text(), re.DOTALL)
+    objects = yaml.safe_load_all((orders / "k8s/overlays/local/postgres.yaml").read_text())
+    [claim] = [each["spec"] for each in objects if each["kind"] == "PersistentVolumeClaim"]
+    volume = yaml.safe_load(manifest)["spec"]
+
+    assert (mode, folder) == ("0777", volume["hostPath"]["path"])
+    assert volume["accessModes"] == claim["accessModes"]
+    assert volume["capacity"] == claim["resources"]["requests"]
 
 
 def test_pods_that_start_at_once_migrate_once(orders, postgres):
