@@ -135,7 +135,7 @@ else
 	$(VENV)/bin/pytest tests/e2e $(NOT_APART)
 endif
 
-e2e-load: $(VENV)/dev ## Run the tests of e2e that offer load or look at CPU
+e2e-load: $(VENV)/dev ## Run the tests of e2e that offer load
 	$(VENV)/bin/pytest $(LOADING) $(PYTEST)
 
 e2e-rest: $(VENV)/dev ## Run the other tests of e2e

@@ -18,7 +18,7 @@ LATE = (
     # These have clusters of their own.
     ("test_up", "test_addresses"),
 )
-PLACES = {name: place for place, names in enumerate(LATE, start=2) for name in names}
+PLACES = {name: number for number, names in enumerate(LATE, start=2) for name in names}
 
 
 def only_reading(option: object) -> str:
