@@ -200,3 +200,22 @@ def test_the_page_has_the_table_of_what_was_measured():
 
     assert "\n".join(admission.table(cells)) in PAGE.read_text()
     assert {each["handler"] for each in cells} == set(HANDLERS)
+
+
+@pytest.mark.parametrize(
+    ("handler", "times", "least", "most"),
+    [("c20", 1.5, 0.8, 1), ("1:c50,3:w50", 1.5, 0.8, 1), ("w50", 0.9, 0, 0), ("w500", 0.8, 0, 0)],
+)
+def test_share_of_the_time_that_is_an_overload(handler, times, least, most):
+    processor = Processor(1)
+    pod = ours(processor)
+    clients = Clients(processor, pod)
+    rate = times * matrix.capacity(handler, 1)
+    clients.open(lambda now: rate, 30, choose(handler))
+    pressed = []
+    for tick in range(50, 300):
+        look = lambda: pressed.append(pod.admission.is_pressed(processor.now))  # noqa: E731
+        processor.at(tick / 10, look)
+    processor.run(32)
+
+    assert least <= sum(pressed) / len(pressed) <= most

@@ -97,7 +97,9 @@ class Admission:
         """Decide about a new request; RUN has taken a slot for it."""
         with self._lock:
             inside = len(self.gate.running) + len(self.waiting)
-            self._note_load(inside, now)
+            room = inside < self.limit and self._has_thread()
+            oldest = self._oldest(now)
+            self._overload.note_arrival(room, oldest, now)
             full = inside >= self.limit + self.queue_length
             if full and not self._has_slot():
                 return self._refuse(now, overload=True)
@@ -109,13 +111,13 @@ class Admission:
                     self._ordinary.rest()
                 self.gate.enter(connection, now)
                 return RUN
-            patience = self._overload.patience(self._first_since(now), now)
+            patience = self._overload.patience(oldest, now)
             # A light one with a slot leaves the queue before those that the forecast is of.
             is_next = light and self._has_slot()
             if full or (not is_next and self._is_slow(now, patience, light)):
                 # A burst may be a few too many. It is an overload if already the first of those
                 # that find the pod full would wait in vain.
-                return self._refuse(now, overload=full or self._overload.is_first(now))
+                return self._refuse(now, overload=full or self._overload.is_first)
             self._wait(connection, now, patience, light)
             return WAIT
 
@@ -126,14 +128,8 @@ class Admission:
         self.waiting.insert(place, Waiting(connection, now, now + patience))
         self._light_waiting += light
 
-    def _note_load(self, inside: int, now: float) -> None:
-        if inside < self.limit and self._has_thread():
-            self._overload.note_room()
-        else:
-            self._overload.note_full(self._first_since(now), now)
-
-    def _first_since(self, now: float) -> float:
-        """Return since when the first of either part of the queue waits; of an empty one, now."""
+    def _oldest(self, now: float) -> float:
+        """Return when the oldest in the queue came; now if there is none."""
         if not self.waiting:
             return now
         since = self.waiting[0].since
@@ -142,8 +138,7 @@ class Admission:
         return since
 
     def _refuse(self, now: float, overload: bool) -> Verdict:
-        if overload or self.is_pressed(now):
-            self._overload.begin(now)
+        self._overload.note_refusal(now, overload)
         self.refused["full"] += 1
         return REFUSE
 
@@ -197,6 +192,7 @@ class Admission:
                 self._light_waiting = sum(each.deadline > now for each in light)
                 self.waiting = deque(each for each in self.waiting if each.deadline > now)
                 self.refused["timeout"] += len(expired)
+                self._overload.begin(now)  # else all might give up, and no queue ever stand
             return expired
 
     def next(self, now: float) -> Any | None:

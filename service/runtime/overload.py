@@ -1,7 +1,8 @@
-"""Whether a pod has more to do than it can: by how long the first in the queue has waited.
+"""Whether a pod has more to do than it can: by how long the oldest in the queue has waited.
 
 A burst is no overload: its queue goes away. One that stands is an overload, as in CoDel (RFC 8289,
-section 3): the first in it has waited for longer than a target, for longer than an interval.
+section 3): the oldest in it has waited for longer than a target, for longer than an interval.
+Admission begins one, too, where the queue has no place left, or nobody would be served in time.
 """
 
 import math
@@ -17,13 +18,15 @@ MOST_INTERVAL = 2  # times queue_timeout: with a short one, clients want their a
 
 
 class Overload:
-    """Learns from each request that arrives; times are seconds of time.monotonic()."""
+    """Learns from each request that comes; times are seconds of time.monotonic()."""
 
     def __init__(self, queue_timeout: float) -> None:
         self._target = queue_timeout
         self._interval = min(INTERVAL, MOST_INTERVAL * queue_timeout)
-        self._full_since = math.inf  # since when each that came has found no room
-        self._standing_since = math.inf  # since when the first in the queue waits for too long
+        self._room = True  # the latest that came has found room
+        self.is_first = False  # of those that found none, the latest that came is the first
+        self._standing_since = math.inf  # since when the oldest in the queue waits for too long
+        self._refused_at = -math.inf
         self._began = self._until = 0.0
 
     def is_on(self, now: float) -> bool:
@@ -31,37 +34,40 @@ class Overload:
         return now < self._until
 
     def begin(self, now: float) -> None:
-        """Begin one, or go on with it."""
+        """Begin one, or go on with it, for MEMORY; but not beyond LONGEST."""
         if now >= self._until:
             self._began = now
         self._until = min(now + MEMORY, self._began + LONGEST)
 
-    def note_room(self) -> None:
-        """Note that one has come, and the pod has room for it: it only waits for its turn."""
-        self._full_since = self._standing_since = math.inf
+    def note_arrival(self, room: bool, oldest: float, now: float) -> None:
+        """Note that a request has come, and whether the pod has room: it only waits for its turn.
 
-    def note_full(self, first: float, now: float) -> None:
-        """Note that one has come to a full pod, where the first in the queue waits since then."""
-        self._full_since = min(self._full_since, now)
-        if now - first < self._target:
+        The oldest in the queue came at `oldest`; that is now if there is none.
+        """
+        self.is_first, self._room = self._room and not room, room
+        # Room that is there because others were refused is no sign that the queue goes away.
+        made = now - self._refused_at < self._interval
+        if now - oldest < self._target or (room and not made):
             self._standing_since = math.inf
-        elif now < self._standing_since:
-            self._standing_since = now
-        if now - self._standing_since >= self._interval:
+        elif not room:
+            self._standing_since = min(self._standing_since, now)
+            if now - self._standing_since >= self._interval:
+                self.begin(now)
+
+    def note_refusal(self, now: float, begins: bool) -> None:
+        """Note that it was refused; if that begins no overload, it may go on with one."""
+        self._refused_at = now
+        if begins or self.is_on(now):
             self.begin(now)
 
-    def is_first(self, now: float) -> bool:
-        """Whether the one that has just come is the first of those that found no room."""
-        return now == self._full_since
+    def patience(self, oldest: float, now: float) -> float:
+        """Return for how long the one that has come may wait: for ever if it has found room.
 
-    def patience(self, first: float, now: float) -> float:
-        """Return for how long one that has just come may wait: for ever where there is room.
-
-        In a full pod until an overload can begin, and for queue_timeout more.
+        In a full pod it may wait until an overload can begin, and for queue_timeout more.
         """
         if self.is_on(now):
             return self._target
-        if self._full_since == math.inf:
+        if self._room:
             return math.inf
-        stands = min(self._standing_since, first + self._target)
-        return max(0.0, stands + self._interval - now) + self._target
+        stands = min(self._standing_since, max(now, oldest + self._target))
+        return stands + self._interval - now + self._target

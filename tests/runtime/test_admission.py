@@ -644,7 +644,7 @@ def test_a_burst_among_others_is_no_overload():
 
 def test_a_queue_without_a_prospect_refuses_at_the_door():
     process = Process()
-    process.offer(22)
+    process.offer(30)
     process.serve(0.1, 6)  # and so the queue takes some seconds
 
     assert process.offer() is Verdict.REFUSE
@@ -875,16 +875,69 @@ def test_pressure_is_remembered():
 
 
 @pytest.mark.parametrize(("queue_timeout", "seconds"), [(0.1, 0.2), (0.3, 0.5), (5, 0.5)])
-def test_pressure_begins_when_the_first_has_waited_too_long_for_a_while(queue_timeout, seconds):
+def test_pressure_begins_when_the_oldest_waits_too_long_for_a_while(queue_timeout, seconds):
     process = Process(limit=4, queue_timeout=queue_timeout)
-    process.offer(18)  # the last waits 1.4 times as long as it should
+    process.offer(30)
     begun = process.now
-    while not process.admission.is_pressed(process.now):
-        process.serve(queue_timeout / 10, 1)
+    while not process.admission.is_pressed(process.now) and process.now < begun + 10:
+        process.serve(queue_timeout / 20, 1)
         process.offer()
 
-    about = queue_timeout + seconds
-    assert process.now - begun == pytest.approx(about, abs=0.2 * queue_timeout)
+    assert process.now - begun == pytest.approx(
+        queue_timeout + seconds, abs=0.05 + queue_timeout / 20
+    )
+
+
+@pytest.mark.parametrize("times", [1.5, 3])
+def test_pressure_stays_while_more_come_than_can_be_served(times):
+    """Though there is room now and then, as others are refused."""
+    process = Process()
+    know(process, {"GET /": 0.02})
+    pressed, due = [], 0.0
+    for _ in range(1000):
+        due += times * 0.01 / 0.02
+        while due >= 1:
+            process.offer()
+            due -= 1
+        process.compute(0.01, *process.running)
+        process.admission.take_expired(process.now)
+        for request in [each for each in process.running if each.cpu >= 0.02]:
+            process.leave(request)
+        pressed.append(process.admission.is_pressed(process.now))
+
+    assert pressed.index(True) < 300
+    assert sum(pressed) > 600
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.7, 1.5])
+def test_pressure_where_all_give_up(seconds):
+    """A dependency hangs: all slots are taken, and none comes free."""
+    process = Process()
+    process.offer(16)
+    process.wait(1)
+    for _ in range(10):
+        process.offer()
+        process.wait(seconds)
+        process.admission.take_expired(process.now)
+
+    assert process.admission.is_pressed(process.now)
+    process.offer()
+    process.wait(0.31)
+    assert process.admission.take_expired(process.now)
+
+
+def test_a_pod_that_stood_still_serves_what_came_meanwhile():
+    """A node gave it no CPU for 0.7 s, and 6 waited: 34 more do not begin an overload."""
+    process = Process()
+    know(process, {"GET /": 0.014})
+    process.offer(6)
+    process.now += 0.7
+    process.offer(34)
+    for _ in range(40):
+        process.serve(0.014, 1)
+
+    assert not process.admission.refused
+    assert not process.admission.is_pressed(process.now)
 
 
 def test_no_pressure_where_a_full_pod_has_a_short_queue():
@@ -908,8 +961,8 @@ def test_the_one_that_has_waited_longest_counts_though_light_ones_are_before_it(
 
 
 def test_no_thread_is_pressure_too():
-    process = Process(limit=2)
-    for _ in range(50):
+    process = Process(limit=3)
+    for _ in range(51):
         assert process.offer() is Verdict.RUN
         process.admission.park(process.running.pop(), process.now)
     process.offer()
