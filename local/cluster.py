@@ -107,7 +107,7 @@ def deploy(tag: str) -> None:
     )
     kubectl = ("kubectl", *CONTEXT)
     try:
-        await_rollout()
+        await_rollout(manifests)
         unready = workloads.wait(kubectl, manifests, NAME)
     except Failure:
         explain(workloads.unready(kubectl, manifests))
@@ -115,7 +115,7 @@ def deploy(tag: str) -> None:
     explain(unready)
 
 
-def await_rollout() -> None:
+def await_rollout(manifests: str) -> None:
     """Wait until all pods of the service are of the latest template and Ready."""
     of, within = f"deployment/{NAME}", "--timeout=180s"
     failing = (
@@ -124,6 +124,7 @@ def await_rollout() -> None:
     )
     # Where pods were late before, the status fails at once, though what kept them may be mended.
     if works(*KUBECTL, "wait", of, "--for=condition=Progressing=False", "--timeout=0"):
+        explain(workloads.unready(("kubectl", *CONTEXT), manifests))
         progress = (*KUBECTL, "wait", of, "--for=condition=Progressing", within)
         step("Waiting for pods that are late", *progress, failing=failing)
     step("Waiting for the pods", *(*KUBECTL, "rollout", "status", of, within), failing=failing)

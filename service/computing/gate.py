@@ -28,6 +28,9 @@ LOOK = 0.002  # seconds between two looks: each clock is a system call
 LATE = 0.006  # seconds; in a longer time between two looks the CPU may have been withheld from us
 BUSY = 0.9  # of the time between two looks, for a CPU that did not wait for work
 AT_ONCE = 2  # one that computes, and one that has the next turn at once
+# Of a request that computes, this counts a small one until the first look at it. So eight may enter
+# at the same moment, and a probe that comes then waits for less than 8 ms.
+SMALL_ONE = 0.25
 CROWD = 0.1  # CPU seconds: the level falls while all that compute need more, together
 SILENCE = 1.5  # seconds in which nobody runs; what comes then may be of another kind
 TOLERANCE = 0.005  # seconds; so far ahead of its pace one may enter, as looks make others late
@@ -137,13 +140,14 @@ class ComputeGate:
         few = CROWD / max(self.work, *seen, 1e-6)
         return self._cores - 1 + max(AT_ONCE, few)
 
-    def _runnable(self, with_light: bool = False) -> int:
+    def _runnable(self, with_light: bool = False) -> float:
         """Count those that compute, or may."""
-        count = 0
+        count = 0.0
         for meter in self.running.values():
             if with_light or not meter.light:
                 # Their pace bounds how many have just entered, where the typical one computes.
-                count += meter.small if meter.computes is None else meter.computes and self._busy
+                unknown = meter.computes is None
+                count += SMALL_ONE * meter.small if unknown else bool(meter.computes and self._busy)
         return count
 
     def _has_light(self) -> bool:

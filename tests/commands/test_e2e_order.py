@@ -23,11 +23,10 @@ def collected():
 
 
 def group(test):
-    """Return the number of the last group that names the test or else its file."""
-    names = test.partition("[")[0], test.partition("::")[0]
-    for name in names:
-        for number, group in enumerate(LATE):
-            if name in group:
+    """Return the number of the group that names the test, or else its file; -1 if none does."""
+    for name in (test.partition("[")[0], test.partition("::")[0]):
+        for number, names in enumerate(LATE):
+            if name in names:
                 return number
     return -1
 

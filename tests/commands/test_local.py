@@ -179,10 +179,15 @@ def test_up_waits_for_pods_that_were_late_before(machine):
         have.write(" late")
     never = machine.make("up", FAILING="condition=Progressing --timeout=180s")
     assert "make up: the new pods are not Ready" in never.stderr
-    run = machine.make("up")
+    run = machine.make(
+        "up",
+        OBJECTS=json.dumps({"items": [workload(NAME, ready=0)]}),
+        PODS=json.dumps({"items": [waiting("new-1", "ErrImagePull", "postgres:17")]}),
+    )
 
-    assert (run.returncode, run.stderr) == (0, "")
+    assert run.returncode == 0
     assert said in run.stdout
+    assert f"deployment/{NAME} is not ready: pod new-1: ErrImagePull postgres:17\n" in run.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What each signal does, to the master and to its whole process group; docs/environment.md."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -109,7 +110,11 @@ class Terminal:
             eventually(lambda: is_up(port), 30)
         except AssertionError:
             os.set_blocking(self.end, False)
-            pytest.fail(os.read(self.end, 1 << 16).decode())
+            printed = b""
+            with contextlib.suppress(OSError):  # there is no more
+                while piece := os.read(self.end, 4096):
+                    printed += piece
+            pytest.fail(printed.decode())
 
     def close(self):
         os.close(self.end)

@@ -211,7 +211,7 @@ def test_few_short_ones_begin_at_the_same_moment():
         process.leave(process.running[0])
     process.wait(0.1)
     process.offer(16)
-    assert len(process.running) == 2
+    assert len(process.running) == 8
     process.wait(0.02)
 
     assert len(process.running) == 16
