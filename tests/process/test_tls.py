@@ -295,7 +295,7 @@ def test_overload_is_refused(server):
     with contextlib.ExitStack() as stack:
         socks = [stack.enter_context(secure(server.port)) for _ in range(CONCURRENCY + QUEUE + 4)]
         for sock in socks:
-            sock.sendall(b"GET /wait/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+            sock.sendall(b"GET /wait/2 HTTP/1.1\r\nHost: a\r\n\r\n")
         answered = [read_response(sock) for sock in socks]
         refused = [answer for answer in answered if answer[0] == 503]
         assert len(refused) == QUEUE + 4
