@@ -117,17 +117,18 @@ def deploy(tag: str) -> None:
 
 def await_rollout(manifests: str) -> None:
     """Wait until all pods of the service are of the latest template and Ready."""
-    of, within = f"deployment/{NAME}", "--timeout=180s"
+    deployment, within = f"deployment/{NAME}", "--timeout=180s"
     failing = (
         "the new pods are not Ready; old ones, if there are any, still serve; "
         f"see: {TYPED} get pods"
     )
-    # Where pods were late before, the status fails at once, though what kept them may be mended.
-    if works(*KUBECTL, "wait", of, "--for=condition=Progressing=False", "--timeout=0"):
+    # Where pods were late before, the status fails at once, even if what kept them is mended.
+    if works(*KUBECTL, "wait", deployment, "--for=condition=Progressing=False", "--timeout=0"):
         explain(workloads.unready(("kubectl", *CONTEXT), manifests))
-        progress = (*KUBECTL, "wait", of, "--for=condition=Progressing", within)
+        progress = (*KUBECTL, "wait", deployment, "--for=condition=Progressing", within)
         step("Waiting for pods that are late", *progress, failing=failing)
-    step("Waiting for the pods", *(*KUBECTL, "rollout", "status", of, within), failing=failing)
+    status = (*KUBECTL, "rollout", "status", deployment, within)
+    step("Waiting for the pods", *status, failing=failing)
 
 
 def explain(unready: list[dict[str, Any]]) -> None:

@@ -119,7 +119,7 @@ def waiting_containers(pod: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def unfinished(pod: dict[str, Any]) -> str:
-    """Return the init container that has run and has not succeeded; empty if there is none."""
+    """Return the init container that has started and not succeeded; empty if there is none."""
     for one in pod["status"].get("initContainerStatuses", []):
         if not one["ready"] and ("waiting" not in one["state"] or one["restartCount"]):
             return str(one["name"])

@@ -28,8 +28,8 @@ LOOK = 0.002  # seconds between two looks: each clock is a system call
 LATE = 0.006  # seconds; in a longer time between two looks the CPU may have been withheld from us
 BUSY = 0.9  # of the time between two looks, for a CPU that did not wait for work
 AT_ONCE = 2  # one that computes, and one that has the next turn at once
-# Of a request that computes, this counts a small one until the first look at it. So eight may enter
-# at the same moment, and a probe that comes then waits for less than 8 ms.
+# A small one that has just entered counts as this share of one that computes, until the first look
+# at it. So eight may enter at once, and a probe that comes then waits for less than 8 ms.
 SMALL_ONE = 0.25
 CROWD = 0.1  # CPU seconds: the level falls while all that compute need more, together
 SILENCE = 1.5  # seconds in which nobody runs; what comes then may be of another kind

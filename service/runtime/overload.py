@@ -2,7 +2,8 @@
 
 A burst is no overload: its queue goes away. One that stands is an overload, as in CoDel (RFC 8289,
 section 3): the oldest in it has waited for longer than a target, for longer than an interval.
-Admission begins one, too, where the queue has no place left, or nobody would be served in time.
+Admission begins one, too, where the queue has no place left, where one gives up waiting, or where
+already the first that finds the pod full would wait in vain.
 """
 
 import math
@@ -24,7 +25,7 @@ class Overload:
         self._target = queue_timeout
         self._interval = min(INTERVAL, MOST_INTERVAL * queue_timeout)
         self._room = True  # the latest that came has found room
-        self.is_first = False  # of those that found none, the latest that came is the first
+        self.is_first = False  # the latest that came has found none, and the one before it some
         self._standing_since = math.inf  # since when the oldest in the queue waits for too long
         self._refused_at = -math.inf
         self._began = self._until = 0.0

@@ -33,8 +33,8 @@ def sort(items: list[pytest.Item]) -> None:
 
 def place(item: pytest.Item) -> int:
     """Return the number of a test's group; those of one group keep their order."""
-    file = item.path.stem
-    return 0 if file == SMOKE else PLACES.get(f"{file}::{item.name}", PLACES.get(file, 1))
+    file, name = item.path.stem, item.name.partition("[")[0]
+    return 0 if file == SMOKE else PLACES.get(f"{file}::{name}", PLACES.get(file, 1))
 
 
 def deselect_all_but_smoke(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -143,14 +143,14 @@ def enforced(app: App, cluster: Cluster, neighbours: dict[str, Neighbour]) -> No
 def restart_daemons(cluster: Cluster) -> None:
     """Start anew what runs on each node of our own cluster, and so whoever enforces policies.
 
-    Some forget to look for new ones after minutes without any, on one node or on all. What they
-    make of ours is tested here, not that.
+    Some network plugins stop noticing new policies after minutes without any, on one node or on
+    all. What they make of ours is tested here, not that.
     """
     if not cluster.kubeconfig:
         return
     daemons = cluster.kubectl("get", "daemonsets", "--output=name", namespace="kube-system").stdout
     log.info("%s start anew", ", ".join(daemons.split()))
-    # All at once: a rollout goes from node to node, and waits for each end.
+    # All at once, by a label that pods of DaemonSets have: a rollout goes from node to node.
     pods = ("pods", "--selector=pod-template-generation", "--grace-period=1")
     cluster.kubectl("delete", *pods, namespace="kube-system", seconds=120)
     for daemon in daemons.split():

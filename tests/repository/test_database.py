@@ -158,7 +158,7 @@ def test_production_can_do_without_its_secret(orders, tmp_path):
 
 def test_a_volume_made_by_hand_is_what_the_claim_asks_for(orders):
     """And any user writes to its folder: fsGroup changes nothing in a hostPath."""
-    block = r"mkdir -m (\d+) -p (\S+)\nkubectl apply -f - <<'END'\n(.*?)END\n"
+    block = r"mkdir -m (\d+) -p (\S+)\nkubectl --context kind-\S+ apply -f - <<'END'\n(.*?)END\n"
     [(mode, folder, manifest)] = re.findall(block, (orders / DATABASE).read_text(), re.DOTALL)
     objects = yaml.safe_load_all((orders / "k8s/overlays/local/postgres.yaml").read_text())
     [claim] = [each["spec"] for each in objects if each["kind"] == "PersistentVolumeClaim"]
