@@ -12,9 +12,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 # Methods are upper case by convention. RFC 9112 section 3: one space between the parts.
 REQUEST_LINE = re.compile(r"([!$%&'*+.^_`|~0-9A-Z-]{3,20}) ([!-~]++) HTTP/1\.([0-9])")
-# RFC 9110 section 5.5: no control characters but the tab in a value. With ^ a search is no slower
-# than a match.
-FIELD = re.compile(rf"^({NAME}):[ \t]*+([^\x00-\x08\n-\x1f\x7f]*+)")
+# RFC 9110 section 5.5: no control characters but the tab in a value. So a match ends with the line.
+FIELD = re.compile(rf"({NAME}):[ \t]*+([^\x00-\x08\n-\x1f\x7f]*+)")
 # RFC 9110 section 7.2: uri-host [ ":" port ], of RFC 3986 sections 3.2.2 and 3.2.3.
 HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=%-]*+|\[[0-9A-Fa-f:.]++\])(:[0-9]*+)?")
 NUMBER = re.compile("[0-9]{1,4300}")  # more digits than that, int() refuses
@@ -152,9 +151,8 @@ def _environ_key(name: str) -> str:
     return key
 
 
-def read_field(line: str) -> tuple[str, str]:
-    """Return a field's name in the environ, and its value."""
-    match = FIELD.fullmatch(line)
+def read_field(match: re.Match[str] | None) -> tuple[str, str]:
+    """Return a field's name in the environ, and its value, for what FIELD has found of its line."""
     if match is None:
         raise ProtocolError(400, "A header is malformed.")
     name, value = match.groups()
@@ -174,7 +172,7 @@ def parse_fields(lines: list[str], limits: Limits, known: Lines) -> tuple[Lines,
     """
     if len(lines) > limits.fields:
         raise ProtocolError(431, "There are too many headers.")
-    read = {line: known.get(line) or read_field(line) for line in lines}
+    read = {line: known.get(line) or read_field(FIELD.fullmatch(line)) for line in lines}
     fields = dict(read.values())
     if len(fields) < len(lines):
         fields = _merged(lines)
@@ -186,7 +184,7 @@ def _merged(lines: list[str]) -> dict[str, str]:
     """Return fields of which some have the same name."""
     values: dict[str, list[str]] = {}
     for line in lines:
-        key, value = read_field(line)
+        key, value = read_field(FIELD.fullmatch(line))
         if key in SINGLE and key in values:
             raise ProtocolError(400, f"There is more than one {line.partition(':')[0][:80]}.")
         values.setdefault(key, []).append(value)

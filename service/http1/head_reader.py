@@ -4,6 +4,7 @@ import re
 from itertools import pairwise
 
 from service.http1.head import (
+    FIELD,
     NO_REQUEST,
     Limits,
     ProtocolError,
@@ -18,6 +19,7 @@ from service.http1.head import (
 FRAMING = {"HTTP_TRANSFER_ENCODING", "CONTENT_LENGTH", "HTTP_CONNECTION", "HTTP_EXPECT"}
 BARE_LF = re.compile(rb"(?<!\r)\n")
 MOST_REMEMBERED = 2048  # bytes of a head; its connection keeps about five times as many
+MOST_CHANGED = 2 * MOST_REMEMBERED  # bytes of a head that differs in a few lines
 MOST_CHANGING = 5  # fields: a gateway and a tracer set some anew for each request
 
 
@@ -33,10 +35,9 @@ class HeadReader:
         self.head = ""  # one that is malformed, as far as it is there
         self._sent = b""  # the latest that was remembered, with its empty line
         self._request = NO_REQUEST  # what that says
-        # Of it: all ahead of the first field that may change, and that without the first line.
-        self._start = self._behind_line = b""
+        self._start = ""  # what of it is between the first line and the first that may change
         # The fields that may change: the name of each in the environ, and what is behind it.
-        self._changing: list[tuple[str, bytes]] = []
+        self._changing: list[tuple[str, str]] = []
         self._framing_changes = False  # whether one of these says where a request ends
         self._searched = self._lines = self._line_start = 0
 
@@ -73,11 +74,11 @@ class HeadReader:
         new = request.lines.keys() - before.lines.keys() if before is not NO_REQUEST else ()
         if len(new) <= MOST_CHANGING and request.head.count("\n") - 1 == len(request.fields):
             fields = [(line, name) for line, (name, _) in request.lines.items() if line in new]
-        starts = [request.head.index(f"\n{line}\r") + 1 for line, _ in fields] + [len(sent)]
-        self._start = sent[: starts[0]]
-        self._behind_line = self._start[len(request.line[0]) :]
+        text, line_end = f"{request.head}\r\n", len(request.line[0]) + 2
+        starts = [text.index(f"\n{line}\r") + 1 for line, _ in fields] + [len(text)]
+        self._start = text[line_end : starts[0]]
         self._changing = [
-            (name, sent[start + len(line) : following])
+            (name, text[start + len(line) : following])
             for (line, name), (start, following) in zip(fields, pairwise(starts), strict=True)
         ]
         self._framing_changes = any(name in FRAMING for _, name in fields)
@@ -85,26 +86,25 @@ class HeadReader:
 
     def _take_changed(self, buffer: bytearray) -> Request | None:
         """Take a head that has other lines in those places; None if more is different."""
-        before, at = self._request, len(self._start)
-        line, fields = before.line, before.fields
+        before = self._request
+        text = buffer[:MOST_CHANGED].decode("latin-1")
+        first, _, rest = text.partition("\r\n")
+        if not rest.startswith(self._start):
+            return None
+        at, fields = len(self._start), before.fields
         try:
-            if not buffer.startswith(self._start):
-                end = buffer.find(b"\r\n")
-                if not buffer.startswith(self._behind_line, end):
-                    return None
-                line = read_line(buffer[:end].decode("latin-1"), self.limits)
-                at = end + len(self._behind_line)
+            line = before.line if first == before.line[0] else read_line(first, self.limits)
             if self._changing:
                 fields = fields.copy()
             for key, behind in self._changing:
-                end = buffer.find(b"\r\n", at)
-                if not buffer.startswith(behind, end):
+                field = FIELD.match(rest, at)
+                if not (field and rest.startswith(behind, end := field.end())):
                     return None
-                name, fields[key] = read_field(buffer[at:end].decode("latin-1"))
+                name, fields[key] = read_field(field)
                 if name != key or end + 2 - at > self.limits.field:
                     return None
                 at = end + len(behind)
-            request = Request(buffer[: at - 2].decode("latin-1"), line, before.lines, fields)
+            request = Request(text[: len(first) + at], line, before.lines, fields)
             if self._framing_changes:
                 set_framing(request)
         except ProtocolError:
@@ -114,7 +114,7 @@ class HeadReader:
         if not self._framing_changes:
             request.length, request.keep_alive = before.length, before.keep_alive
             request.expects_continue = before.expects_continue
-        del buffer[:at]
+        del buffer[: len(first) + 2 + at]
         return request
 
     def _check(self, buffer: bytearray) -> None:

@@ -98,7 +98,7 @@ class Admission:
         with self._lock:
             inside = len(self.gate.running) + len(self.waiting)
             room = inside < self.limit and self._has_thread()
-            oldest = self._oldest(now)
+            oldest = self._oldest() if self.waiting else now
             self._overload.note_arrival(room, oldest, now)
             full = inside >= self.limit + self.queue_length
             if full and not self._has_slot():
@@ -128,10 +128,8 @@ class Admission:
         self.waiting.insert(place, Waiting(connection, now, now + patience))
         self._light_waiting += light
 
-    def _oldest(self, now: float) -> float:
-        """Return when the oldest in the queue came; now if there is none."""
-        if not self.waiting:
-            return now
+    def _oldest(self) -> float:
+        """Return when the oldest in the queue came."""
         since = self.waiting[0].since
         if 0 < self._light_waiting < len(self.waiting):
             since = min(since, self.waiting[self._light_waiting].since)

@@ -90,7 +90,9 @@ class EventLoop:
         exchange.shaking = 0.0
         if self._served or self._calls:
             self.take_back()  # for what clients sent meanwhile there will be no event: see on_event
-        sleep = min(most, self.expire_at - time.monotonic())
+        sleep = self.expire_at - time.monotonic()
+        if sleep > most:
+            sleep = most
         events = self.main.poller.select(0 if exchange.pipelined or self._calls else sleep)
         if self._served or self._calls:
             self.take_back()  # the event may be about one of these

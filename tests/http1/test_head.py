@@ -9,7 +9,7 @@ import pytest
 
 from service.http1 import head_reader
 from service.http1.head import Limits, ProtocolError, parse, unreadable
-from service.http1.head_reader import HeadReader
+from service.http1.head_reader import MOST_CHANGED, HeadReader
 
 LIMITS = Limits(line=4094, fields=100, field=8190, body=1000)
 
@@ -91,6 +91,9 @@ def test_the_same_fields_again_are_read_as_the_first_time(before, line, fields):
     assert outcome(reader, line) == outcome(HeadReader(LIMITS), line)
 
 
+# So short that a head with a field that is too long may still be one that has changed.
+SHORT = Limits(line=4094, fields=100, field=200, body=1000)
+
 HEADS = [
     f"GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"
     for fields in (
@@ -112,8 +115,9 @@ HEADS = [
         "A: 1\n2\r\n",
         "A: 1\r\r\n",
         "Host: b\r\n",
-        f"A: {'b' * (LIMITS.field - 5)}\r\n",
-        f"A: {'b' * (LIMITS.field - 4)}\r\n",
+        "A: 1\x00\r\n",
+        f"A: {'b' * (SHORT.field - 5)}\r\n",
+        f"A: {'b' * (SHORT.field - 4)}\r\n",
         "Connection: close\r\n",
         "Connection: keep-alive\r\n",
         "Content-Length: 1\r\n",
@@ -132,10 +136,27 @@ HEADS += [HEADS[1].replace("/1.1", "/1.0"), HEADS[2].replace("GET /", "GET /a"),
 def test_a_head_with_another_line_is_read_as_the_first_time(pair):
     """The latter two tell which line changes; what does not follow suit is no exception."""
     for last in HEADS:
-        reader = HeadReader(LIMITS)
+        reader = HeadReader(SHORT)
         for before in pair:
             outcome(reader, before)
-        assert outcome(reader, last) == outcome(HeadReader(LIMITS), last), last
+        assert outcome(reader, last) == outcome(HeadReader(SHORT), last), last
+
+
+@pytest.mark.parametrize("length", [2, MOST_CHANGED, LIMITS.field - 5])
+def test_a_field_that_changes_may_be_of_any_length(length):
+    reader = HeadReader(LIMITS)
+    for value in ("1", "2", "a" * length):
+        request = reader.read(wire(f"A: {value}"))
+
+    assert request.fields["HTTP_A"] == "a" * length
+
+
+@pytest.mark.parametrize("character", [*map(chr, range(9)), *map(chr, range(10, 32)), "\x7f"])
+def test_no_control_character_but_the_tab_is_in_a_value(character):
+    with pytest.raises(ProtocolError) as refused:
+        parse(head(f"A: b{character}c"), LIMITS)
+
+    assert refused.value.status == 400
 
 
 def outcome(reader, sent):
@@ -154,7 +175,7 @@ OPTIONS = (
     ("Host: a", "Host: b", "Host: a b", None),
     ("A: 1", "A: 2", "A: 3", "a: 4", "A: 1\r\nA: 2", "A 1", "A: 1\n", None),
     ("Content-Length: 1", "Content-Length: 2", "Content-Length: -1", None, None),
-    ("B: 1", "B: 2", "B: 3", "B:", f"B: {'b' * LIMITS.field}", None),
+    ("B: 1", "B: 2", "B: 3", "B:", f"B: {'b' * SHORT.field}", None),
     ("Connection: close", "Connection: keep-alive", None, None),
     ("Expect: 100-continue", "Expect: 200", "Transfer-Encoding: chunked", None, None, None),
     ("A_B: 1", "A_B: 2", "X: 1", "X: 2", "X: 3", None),
@@ -166,7 +187,7 @@ OPTIONS = (
 def test_heads_that_change_in_some_lines_are_read_as_the_first_time(seed, changes):
     """Mostly in the same lines as before."""
     chance, lines = random.Random(seed), [options[0] for options in OPTIONS]  # noqa: S311
-    reader = HeadReader(LIMITS)
+    reader = HeadReader(SHORT)
     for turn in range(200):
         if turn % 5 == 0:
             places = chance.sample(range(len(OPTIONS)), changes)
@@ -174,9 +195,9 @@ def test_heads_that_change_in_some_lines_are_read_as_the_first_time(seed, change
             lines[place] = chance.choice(OPTIONS[place])
         sent = "".join(f"{line}\r\n" for line in (*lines, "") if line is not None) + "next"
         found = outcome(reader, sent)
-        assert found == outcome(HeadReader(LIMITS), sent), sent
+        assert found == outcome(HeadReader(SHORT), sent), sent
         if not isinstance(found[0], dict):  # its connection ends
-            reader, lines = HeadReader(LIMITS), [options[0] for options in OPTIONS]
+            reader, lines = HeadReader(SHORT), [options[0] for options in OPTIONS]
 
 
 def test_a_line_is_not_found_within_another():
