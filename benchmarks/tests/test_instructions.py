@@ -22,6 +22,13 @@ def test_all_processes_are_counted(tmp_path):
     assert counted(str(tmp_path)) == 1234
 
 
+def test_a_server_that_was_killed_is_no_number(tmp_path):
+    tmp_path.joinpath("7").write_text("events: Ir\n")
+
+    with pytest.raises(SystemExit, match="has counted nothing"):
+        counted(str(tmp_path))
+
+
 def test_what_a_start_takes_does_not_count():
     asked = []
 

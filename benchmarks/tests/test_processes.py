@@ -1,5 +1,6 @@
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -43,16 +44,17 @@ def test_one_core_is_not_enough():
     assert (done.returncode, done.stderr) == (1, "benchmarks: needs CPUs 0 and 1\n")
 
 
-def test_a_process_has_its_core_and_many_files():
+def test_a_process_has_its_core_and_many_files_and_hears_of_sigint():
     [core, *_] = os.sched_getaffinity(0)
     script = (
-        "import os, resource; print(os.sched_getaffinity(0), "
-        "*resource.getrlimit(resource.RLIMIT_NOFILE))"
+        "import os, resource, signal; print(signal.getsignal(signal.SIGINT).__name__, "
+        "os.sched_getaffinity(0), *resource.getrlimit(resource.RLIMIT_NOFILE))"
     )
 
     def begin():
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         processes.on(core)()
 
     done = subprocess.run(
@@ -60,7 +62,7 @@ def test_a_process_has_its_core_and_many_files():
     )
 
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    assert done.stdout == f"{{{core}}} {most} {most}\n"
+    assert done.stdout == f"default_int_handler {{{core}}} {most} {most}\n"
 
 
 def test_a_server_with_handlers_answers_both_kinds_of_load():
