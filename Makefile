@@ -110,11 +110,11 @@ down: ## Remove that cluster
 # instances of the whole machine.
 APART := tests/e2e/test_up.py tests/e2e/test_addresses.py
 NOT_APART := $(addprefix --ignore=,$(APART))
-# Most tests wait, so two clusters at once take two thirds of the time. These offer load, and share a
-# cluster, so that none of them disturbs another. They take longer than the rest. Those that suffer
-# most from neighbours come last: by then mostly nothing runs beside them.
+# Most tests wait, so two clusters at once take two thirds of the time. These offer much load, and
+# share a cluster, so that none of them disturbs another. They take longer than the rest. Those that
+# suffer most from neighbours come last: by then mostly nothing runs beside them.
 LOADING := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,\
-	alerts autoscaling chain chaos connections instances liveness overload proxies scraping zero_loss)))
+	alerts autoscaling connections instances liveness overload proxies scraping zero_loss)))
 # Six nodes may take more than the usual 128 inotify instances:
 # https://kind.sigs.k8s.io/docs/user/known-issues/
 CLUSTERS := $(shell test "$$(getconf _NPROCESSORS_ONLN)" -ge 2 && \
@@ -135,7 +135,7 @@ else
 	$(VENV)/bin/pytest tests/e2e $(NOT_APART)
 endif
 
-e2e-load: $(VENV)/dev ## Run the tests of e2e that offer load
+e2e-load: $(VENV)/dev ## Run the tests of e2e that offer much load
 	$(VENV)/bin/pytest $(LOADING) $(PYTEST)
 
 e2e-rest: $(VENV)/dev ## Run the other tests of e2e
