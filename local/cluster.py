@@ -20,7 +20,8 @@ NAME = "hellopod"
 CLUSTER = os.environ.get("KIND_CLUSTER_NAME", NAME)  # kind's own variable
 NODE_PORT = "30080/tcp"
 CONTEXT = ("--context", f"kind-{CLUSTER}")
-KUBECTL = ("kubectl", *CONTEXT, "--namespace", NAME)
+ON_CLUSTER = ("kubectl", *CONTEXT)
+KUBECTL = (*ON_CLUSTER, "--namespace", NAME)
 TYPED = " ".join(KUBECTL)
 METRICS_API = (
     "https://github.com/kubernetes-sigs/metrics-server/releases/download/v0.8.1/components.yaml"
@@ -81,10 +82,10 @@ def check_port(port: str) -> None:
 
 def provide_metrics_api() -> None:
     """Install metrics-server if nothing serves its API: without it the autoscaler is blind."""
-    if works("kubectl", *CONTEXT, "get", "apiservice", "v1beta1.metrics.k8s.io"):
+    if works(*ON_CLUSTER, "get", "apiservice", "v1beta1.metrics.k8s.io"):
         return
     failing = "metrics-server was not installed; is the network there? then make up"
-    kube_system = ("kubectl", *CONTEXT, "--namespace", "kube-system")
+    kube_system = (*ON_CLUSTER, "--namespace", "kube-system")
     patch = ("patch", "deployment/metrics-server", "--type=json", f"--patch={INSECURE}")
     step("Installing metrics-server", *kube_system, "apply", "-f", METRICS_API, failing=failing)
     step("Having it trust the node", *kube_system, *patch, failing=failing)
@@ -101,16 +102,15 @@ def deploy(tag: str) -> None:
     hand_over(sorted(images - {f"{NAME}:{tag}"}), CLUSTER)
     step(
         "Deploying",
-        *("kubectl", *CONTEXT, "apply", "-f", "-"),
+        *(*ON_CLUSTER, "apply", "-f", "-"),
         given=manifests,
         failing="the manifests were refused; kubectl kustomize k8s/overlays/local shows them",
     )
-    kubectl = ("kubectl", *CONTEXT)
     try:
         await_rollout(manifests)
-        unready = workloads.wait(kubectl, manifests, NAME)
+        unready = workloads.wait(ON_CLUSTER, manifests, NAME)
     except Failure:
-        explain(workloads.unready(kubectl, manifests))
+        explain(workloads.unready(ON_CLUSTER, manifests))
         raise
     explain(unready)
 
@@ -124,7 +124,7 @@ def await_rollout(manifests: str) -> None:
     )
     # Where pods were late before, the status fails at once, even if what kept them is mended.
     if works(*KUBECTL, "wait", deployment, "--for=condition=Progressing=False", "--timeout=0"):
-        explain(workloads.unready(("kubectl", *CONTEXT), manifests))
+        explain(workloads.unready(ON_CLUSTER, manifests))
         progress = (*KUBECTL, "wait", deployment, "--for=condition=Progressing", within)
         step("Waiting for pods that are late", *progress, failing=failing)
     status = (*KUBECTL, "rollout", "status", deployment, within)
@@ -133,7 +133,7 @@ def await_rollout(manifests: str) -> None:
 
 def explain(unready: list[dict[str, Any]]) -> None:
     """Say why these are not ready."""
-    for line in workloads.explained(("kubectl", *CONTEXT), CLUSTER, unready):
+    for line in workloads.explained(ON_CLUSTER, CLUSTER, unready):
         print(line, file=sys.stderr, flush=True)
 
 
