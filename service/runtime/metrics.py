@@ -10,8 +10,9 @@ from service.http1.answers import REASONS
 from service.http1.head import Request
 from service.http1.traceparent import TRACEPARENT
 
-# Seconds. QUEUE_TIMEOUT, by default 0.3, bounds waits in an overload; others may be longer.
-QUEUE_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0)
+# Seconds. QUEUE_TIMEOUT, by default 0.3, bounds waits in an overload. In a full pod one may wait
+# for twice that and half a second; others may wait for longer.
+QUEUE_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5)
 # From a trivial answer to a long download, in seconds.
 TOTAL_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 # What a snapshot has.
