@@ -174,7 +174,7 @@ def post_worker_init(worker: Any) -> None:
     extensions = getattr(worker.wsgi, "extensions", {})
     extensions["pod_state"] = POD
     if "upstreams" in extensions:
-        extensions["upstreams"].calling.is_shedding = worker.is_pressed
+        extensions["upstreams"].calling.is_overloaded = worker.is_overloaded
 
 
 def pre_fork(server: Any, worker: Any) -> None:

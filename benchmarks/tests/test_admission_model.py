@@ -212,10 +212,10 @@ def test_share_of_the_time_that_is_an_overload(handler, times, least, most):
     clients = Clients(processor, pod)
     rate = times * matrix.capacity(handler, 1)
     clients.open(lambda now: rate, 30, choose(handler))
-    pressed = []
+    overloaded = []
     for tick in range(50, 300):
-        look = lambda: pressed.append(pod.admission.is_pressed(processor.now))  # noqa: E731
+        look = lambda: overloaded.append(pod.admission.is_overloaded(processor.now))  # noqa: E731
         processor.at(tick / 10, look)
     processor.run(32)
 
-    assert least <= sum(pressed) / len(pressed) <= most
+    assert least <= sum(overloaded) / len(overloaded) <= most

@@ -140,7 +140,7 @@ class Admission:
         self.refused["full"] += 1
         return REFUSE
 
-    def is_pressed(self, now: float) -> bool:
+    def is_overloaded(self, now: float) -> bool:
         """Whether there is an overload, or it is remembered."""
         return self._overload.is_on(now)
 

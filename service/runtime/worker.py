@@ -248,9 +248,9 @@ class PodWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         """Whether clients are to connect elsewhere."""
         return not self.alive or not self.state.is_serving
 
-    def is_pressed(self) -> bool:
-        """Whether an overload is remembered: then retries to upstreams would add to it."""
-        return self.admission.is_pressed(time.monotonic())
+    def is_overloaded(self) -> bool:
+        """Whether there is an overload: then retries to upstreams would add to it."""
+        return self.admission.is_overloaded(time.monotonic())
 
     def why_not_ready(self) -> dict[str, Any] | None:
         """Return why no new client is welcome, if so."""

@@ -25,7 +25,7 @@ class Calling:
     def __init__(self, config: Config, metrics: Metrics, is_serving: Callable[[], bool]) -> None:
         self.metrics = metrics
         self.is_serving = is_serving
-        self.is_shedding: Callable[[], bool] = lambda: False
+        self.is_overloaded: Callable[[], bool] = lambda: False
         self.trace: Callable[..., AbstractContextManager[Callable[[str, int], None]]] = untraced
         self.conceal = config.conceal
         self.most = float(config.graceful_timeout)
@@ -44,5 +44,5 @@ class Calling:
         return {name: self.conceal(value) for name, value in found.items()}
 
     def may_retry(self) -> bool:
-        """Whether there is room for a retry here: none while the pod drains or refuses requests."""
-        return self.is_serving() and not self.is_shedding()
+        """Whether there is room for a retry here: none while the pod drains or is overloaded."""
+        return self.is_serving() and not self.is_overloaded()

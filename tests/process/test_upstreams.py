@@ -141,7 +141,7 @@ def test_upstreams_learn_that_the_pod_sheds():
         "from service import gunicorn_conf\n"
         "from tests.service.sample import create_app\n"
         "app = create_app()\n"
-        "worker = SimpleNamespace(wsgi=app, is_pressed=lambda: True)\n"
+        "worker = SimpleNamespace(wsgi=app, is_overloaded=lambda: True)\n"
         "gunicorn_conf.post_worker_init(worker)\n"
         "assert not app.extensions['upstreams'].calling.may_retry()\n"
     )

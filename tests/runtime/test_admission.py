@@ -551,7 +551,7 @@ def overloaded(seconds):
     process = Process()
     know(process, {"GET /": seconds})
     assert process.offer(49) is Verdict.REFUSE
-    assert process.admission.is_pressed(process.now)
+    assert process.admission.is_overloaded(process.now)
     return process
 
 
@@ -593,7 +593,7 @@ def test_it_is_an_overload_if_the_first_in_a_full_pod_would_wait_in_vain(seconds
         process.now += 0.0001
 
     assert process.admission.running + len(process.admission.waiting) < 48
-    assert process.admission.is_pressed(process.now) is begins
+    assert process.admission.is_overloaded(process.now) is begins
 
 
 def test_an_overload_is_tried_again_after_20_s():
@@ -670,7 +670,7 @@ def test_the_forecast_is_right_where_few_leave_a_large_pod():
     process.wait(1)
     assert len(process.running) == 64
     process.offer(9)
-    assert process.admission.is_pressed(process.now)
+    assert process.admission.is_overloaded(process.now)
     for _ in range(40):
         process.wait(0.078)
         process.leave(process.running[0])
@@ -866,20 +866,20 @@ def test_the_threads_turn_is_bounded():
     assert 0.04 < time.monotonic() - started < 10
 
 
-def test_pressure_is_remembered():
+def test_an_overload_is_remembered():
     process = Process(limit=1, queue_length=1)
     assert process.offer(3) is Verdict.REFUSE
-    assert process.admission.is_pressed(process.now)
-    assert process.admission.is_pressed(process.now + MEMORY - 0.01)
-    assert not process.admission.is_pressed(process.now + MEMORY)
+    assert process.admission.is_overloaded(process.now)
+    assert process.admission.is_overloaded(process.now + MEMORY - 0.01)
+    assert not process.admission.is_overloaded(process.now + MEMORY)
 
 
 @pytest.mark.parametrize(("queue_timeout", "seconds"), [(0.1, 0.2), (0.3, 0.5), (5, 0.5)])
-def test_pressure_begins_when_the_oldest_waits_too_long_for_a_while(queue_timeout, seconds):
+def test_an_overload_begins_when_the_oldest_waits_too_long_for_a_while(queue_timeout, seconds):
     process = Process(limit=4, queue_timeout=queue_timeout)
     process.offer(30)
     begun = process.now
-    while not process.admission.is_pressed(process.now) and process.now < begun + 10:
+    while not process.admission.is_overloaded(process.now) and process.now < begun + 10:
         process.serve(queue_timeout / 20, 1)
         process.offer()
 
@@ -889,11 +889,11 @@ def test_pressure_begins_when_the_oldest_waits_too_long_for_a_while(queue_timeou
 
 
 @pytest.mark.parametrize("times", [1.5, 3])
-def test_pressure_stays_while_more_come_than_can_be_served(times):
+def test_an_overload_stays_while_more_come_than_can_be_served(times):
     """Though there is room now and then, as others are refused."""
     process = Process()
     know(process, {"GET /": 0.02})
-    pressed, due = [], 0.0
+    overloaded, due = [], 0.0
     for _ in range(1000):
         due += times * 0.01 / 0.02
         while due >= 1:
@@ -903,14 +903,14 @@ def test_pressure_stays_while_more_come_than_can_be_served(times):
         process.admission.take_expired(process.now)
         for request in [each for each in process.running if each.cpu >= 0.02]:
             process.leave(request)
-        pressed.append(process.admission.is_pressed(process.now))
+        overloaded.append(process.admission.is_overloaded(process.now))
 
-    assert pressed.index(True) < 300
-    assert sum(pressed) > 600
+    assert overloaded.index(True) < 300
+    assert sum(overloaded) > 600
 
 
 @pytest.mark.parametrize("seconds", [0.4, 0.7, 1.5])
-def test_pressure_where_all_give_up(seconds):
+def test_an_overload_where_all_give_up(seconds):
     """A dependency hangs: all slots are taken, and none comes free."""
     process = Process()
     process.offer(16)
@@ -920,7 +920,7 @@ def test_pressure_where_all_give_up(seconds):
         process.wait(seconds)
         process.admission.take_expired(process.now)
 
-    assert process.admission.is_pressed(process.now)
+    assert process.admission.is_overloaded(process.now)
     process.offer()
     process.wait(0.31)
     assert process.admission.take_expired(process.now)
@@ -937,17 +937,17 @@ def test_a_pod_that_stood_still_serves_what_came_meanwhile():
         process.serve(0.014, 1)
 
     assert not process.admission.refused
-    assert not process.admission.is_pressed(process.now)
+    assert not process.admission.is_overloaded(process.now)
 
 
-def test_no_pressure_where_a_full_pod_has_a_short_queue():
+def test_no_overload_where_a_full_pod_has_a_short_queue():
     process = Process(limit=4)
     process.offer(8)
     for _ in range(200):
         process.serve(0.02, 1)
         process.offer()
 
-    assert not process.admission.is_pressed(process.now)
+    assert not process.admission.is_overloaded(process.now)
 
 
 def test_the_one_that_has_waited_longest_counts_though_light_ones_are_before_it():
@@ -960,7 +960,7 @@ def test_the_one_that_has_waited_longest_counts_though_light_ones_are_before_it(
     assert last.deadline == pytest.approx(heavy.since + 0.3 + 0.5 + 0.3)
 
 
-def test_no_thread_is_pressure_too():
+def test_no_thread_is_an_overload_too():
     process = Process(limit=3)
     for _ in range(51):
         assert process.offer() is Verdict.RUN
@@ -968,14 +968,14 @@ def test_no_thread_is_pressure_too():
     process.offer()
     process.wait(0.3)
     process.offer()
-    assert not process.admission.is_pressed(process.now)
+    assert not process.admission.is_overloaded(process.now)
     process.wait(0.5)
     process.offer()
 
-    assert process.admission.is_pressed(process.now)
+    assert process.admission.is_overloaded(process.now)
 
 
-def test_no_pressure_where_the_pod_is_full_now_and_then():
+def test_no_overload_where_the_pod_is_full_now_and_then():
     process = Process(limit=4)
     for _ in range(10):
         process.offer(5)
@@ -984,5 +984,5 @@ def test_no_pressure_where_the_pod_is_full_now_and_then():
         while process.running:
             process.leave(process.running[0])
         process.offer()
-        assert not process.admission.is_pressed(process.now)
+        assert not process.admission.is_overloaded(process.now)
         process.leave(process.running[0])

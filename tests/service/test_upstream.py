@@ -506,11 +506,11 @@ def test_no_retry_while_draining(flaky):
     assert len(flaky.heads) == 21
 
 
-def test_no_retry_while_shedding(flaky):
+def test_no_retry_in_an_overload(flaky):
     app = app_for(flaky.url)
     primed(app, flaky.url)
     flaky.answer = failing_first
-    app.extensions["upstreams"].calling.is_shedding = lambda: True
+    app.extensions["upstreams"].calling.is_overloaded = lambda: True
 
     assert outcome_of(app, flaky.url) == "broken"
     assert len(flaky.heads) == 21
