@@ -24,6 +24,7 @@ from .comparison import OURS, Comparison, Goal, show
 from .processes import HERE, ROOT, Server, running
 
 INSTALL = "benchmarks: valgrind is not on PATH; most distributions have a package of that name"
+KILLED = "benchmarks: a server was killed before valgrind could write what it counted"
 FEW, MANY = 100, 700  # requests
 OCCUPIED = servers.with_steps(servers.HELLOPOD, "benchmarks.apps:with_occupied()")
 ECHO = "/echo"
@@ -61,16 +62,17 @@ def occupied(port: int) -> Iterator[None]:
         client.getresponse().read()
 
 
-def counting(path: str) -> list[str]:
+def counting(directory: str) -> list[str]:
     """Return the command that counts what the command behind it executes."""
-    return f"valgrind --tool=callgrind --trace-children=yes --callgrind-out-file={path}/%p".split()
+    out = f"--callgrind-out-file={directory}/%p"
+    return ["valgrind", "--tool=callgrind", "--trace-children=yes", out]
 
 
 def counted(directory: str) -> int:
-    """Return the total of all processes, as callgrind writes it; SystemExit if none ended well."""
-    texts = "\n".join(file.read_text() for file in Path(directory).iterdir())
-    found = re.findall(r"^totals: ([0-9]+)$", texts, re.MULTILINE)
-    return sum(map(int, found)) or sys.exit("benchmarks: valgrind has counted nothing")
+    """Return the total of all processes, as callgrind writes it; SystemExit if all were killed."""
+    texts = [file.read_text() for file in Path(directory).iterdir()]
+    found = re.findall(r"^totals: ([0-9]+)$", "\n".join(texts), re.MULTILINE)
+    return sum(map(int, found)) or sys.exit(KILLED)
 
 
 def served(server: Server, path: str, number: int, to: str = "service", identity: str = "") -> int:
@@ -82,20 +84,18 @@ def served(server: Server, path: str, number: int, to: str = "service", identity
     with tempfile.TemporaryDirectory() as directory:
         first, *others = counting(directory)
         command = " ".join([*others, str(server.python()), server.command])
-        environ = {**server.environ, "PYTHONHASHSEED": "0"}  # or a start differs by 3 thousand
+        environ = {**server.environ, "PYTHONHASHSEED": "0"}  # or starts differ by 3 million
         counted_server = replace(server, python=lambda: first, command=command, environ=environ)
         with running(counted_server, **settings) as process:
-            management = urlsplit(process.metrics).port or process.port
             with occupied(process.port) if settings else nullcontext():
-                port = management if to == "management" else process.port
+                port = (to == "management" and urlsplit(process.metrics).port) or process.port
                 send(port, path, number, 503 if settings else 200, identity)
         return counted(directory)
 
 
 def each(count: Callable[[int], int]) -> list[float]:
     """Return thousands of instructions a request."""
-    few = count(FEW)
-    return [(count(MANY) - few) / (MANY - FEW) / 1000]
+    return [(count(MANY) - count(FEW)) / (MANY - FEW) / 1000]
 
 
 def by_server(path: str, *found: Server) -> Mapping[str, Callable[[int], int]]:

@@ -57,12 +57,12 @@ def check_cores() -> None:
 
 
 def on(core: int) -> Callable[[], None]:
-    """Return a preexec_fn: a core, as many open files as allowed; SystemExit without two cores."""
+    """Return a preexec_fn: it takes a core and many open files. SystemExit without two cores."""
     check_cores()
 
     def begin() -> None:
         os.sched_setaffinity(0, {core})
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # granian needs it to end; nohup ignores it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's "&" has it ignored
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

@@ -22,10 +22,11 @@ def test_all_processes_are_counted(tmp_path):
     assert counted(str(tmp_path)) == 1234
 
 
-def test_a_server_that_was_killed_is_no_number(tmp_path):
-    tmp_path.joinpath("7").write_text("events: Ir\n")
+def test_a_server_that_was_killed_has_no_count(tmp_path):
+    """valgrind leaves empty files of it."""
+    tmp_path.joinpath("7").touch()
 
-    with pytest.raises(SystemExit, match="has counted nothing"):
+    with pytest.raises(SystemExit, match="a server was killed"):
         counted(str(tmp_path))
 
 
@@ -37,7 +38,7 @@ def test_what_a_start_takes_does_not_count():
         return 5_000_000 + 2_000 * requests
 
     assert each(count) == [2.0]
-    assert asked == [FEW, MANY]
+    assert sorted(asked) == [FEW, MANY]
 
 
 def test_requests_are_answered_as_expected(server):

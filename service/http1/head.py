@@ -12,8 +12,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 # Methods are upper case by convention. RFC 9112 section 3: one space between the parts.
 REQUEST_LINE = re.compile(r"([!$%&'*+.^_`|~0-9A-Z-]{3,20}) ([!-~]++) HTTP/1\.([0-9])")
-# RFC 9110 section 5.5: no control characters but the tab in a value. So a match ends with the line.
-# It begins with one, or a search would be slower than a match.
+# RFC 9110 section 5.5: no control characters but the tab in a value. So a match does not go beyond
+# its line. It begins where a line does: without that a search takes quadratic time.
 FIELD = re.compile(rf"(?m:^)({NAME}):[ \t]*+([^\x00-\x08\n-\x1f\x7f]*+)")
 # RFC 9110 section 7.2: uri-host [ ":" port ], of RFC 3986 sections 3.2.2 and 3.2.3.
 HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=%-]*+|\[[0-9A-Fa-f:.]++\])(:[0-9]*+)?")

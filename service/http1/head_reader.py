@@ -18,8 +18,8 @@ from service.http1.head import (
 # What they say decides where a request ends, and whether another follows: see set_framing().
 FRAMING = {"HTTP_TRANSFER_ENCODING", "CONTENT_LENGTH", "HTTP_CONNECTION", "HTTP_EXPECT"}
 BARE_LF = re.compile(rb"(?<!\r)\n")
-MOST_REMEMBERED = 2048  # bytes of a head; its connection keeps about five times as many
-MOST_CHANGED = 2 * MOST_REMEMBERED  # bytes of a head that differs in a few lines
+MOST_REMEMBERED = 2048  # bytes of a head; its connection keeps five to ten times as many
+MOST_COMPARED = 2 * MOST_REMEMBERED  # bytes of a head that may differ; a longer one is read anew
 MOST_CHANGING = 5  # fields: a gateway and a tracer set some anew for each request
 
 
@@ -35,7 +35,7 @@ class HeadReader:
         self.head = ""  # one that is malformed, as far as it is there
         self._sent = b""  # the latest that was remembered, with its empty line
         self._request = NO_REQUEST  # what that says
-        self._start = ""  # what of it is between the first line and the first that may change
+        self._start = ""  # its text from the second line to the first field that may change
         # The fields that may change: the name of each in the environ, and what is behind it.
         self._changing: list[tuple[str, str]] = []
         self._framing_changes = False  # whether one of these says where a request ends
@@ -74,9 +74,10 @@ class HeadReader:
         new = request.lines.keys() - before.lines.keys() if before is not NO_REQUEST else ()
         if len(new) <= MOST_CHANGING and request.head.count("\n") - 1 == len(request.fields):
             fields = [(line, name) for line, (name, _) in request.lines.items() if line in new]
-        text, line_end = f"{request.head}\r\n", len(request.line[0]) + 2
+        text = sent.decode("latin-1")
+        second_line = len(request.line[0]) + 2
         starts = [text.index(f"\n{line}\r") + 1 for line, _ in fields] + [len(text)]
-        self._start = text[line_end : starts[0]]
+        self._start = text[second_line : starts[0]]
         self._changing = [
             (name, text[start + len(line) : following])
             for (line, name), (start, following) in zip(fields, pairwise(starts), strict=True)
@@ -85,9 +86,12 @@ class HeadReader:
         self._sent, self._request = sent, request
 
     def _take_changed(self, buffer: bytearray) -> Request | None:
-        """Take a head that has other lines in those places; None if more is different."""
+        """Take a head that differs from the kept one in its first line and fields that may change.
+
+        None if more is different, or for a head that is malformed or long.
+        """
         before = self._request
-        text = buffer[:MOST_CHANGED].decode("latin-1")
+        text = buffer[:MOST_COMPARED].decode("latin-1")
         first, _, rest = text.partition("\r\n")
         if not rest.startswith(self._start):
             return None

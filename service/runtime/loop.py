@@ -91,7 +91,7 @@ class EventLoop:
         if self._served or self._calls:
             self.take_back()  # for what clients sent meanwhile there will be no event: see on_event
         sleep = self.expire_at - time.monotonic()
-        if sleep > most:
+        if sleep > most:  # see Overload.begin()
             sleep = most
         events = self.main.poller.select(0 if exchange.pipelined or self._calls else sleep)
         if self._served or self._calls:

@@ -39,7 +39,7 @@ class Overload:
         if now >= self._until:
             self._began = now
         until, longest = now + MEMORY, self._began + LONGEST
-        self._until = until if until < longest else longest  # min() takes five times as long
+        self._until = until if until < longest else longest  # min() takes ten times as long
 
     def note_arrival(self, room: bool, oldest: float, now: float) -> None:
         """Note that a request has come, and whether the pod has room: it only waits for its turn.
@@ -48,7 +48,8 @@ class Overload:
         """
         self.is_first, self._room = self._room and not room, room
         # Room that is there because others were refused is no sign that the queue goes away.
-        if now - oldest < self._target or (room and now - self._refused_at >= self._interval):
+        made = room and now - self._refused_at < self._interval
+        if now - oldest < self._target or (room and not made):
             self._standing_since = math.inf
         elif not room:
             self._standing_since = min(self._standing_since, now)
@@ -58,7 +59,7 @@ class Overload:
     def note_refusal(self, now: float, begins: bool) -> None:
         """Note that it was refused; if that begins no overload, it may go on with one."""
         self._refused_at = now
-        if begins or now < self._until:
+        if begins or self.is_on(now):
             self.begin(now)
 
     def patience(self, oldest: float, now: float) -> float:

@@ -134,7 +134,7 @@ def test_rollout_of_the_upstream_loses_nothing():
     assert {hop["pod"] for _, (hop,) in found} == {"b-0", "b-1"}
 
 
-def test_upstreams_learn_that_the_pod_sheds():
+def test_upstreams_learn_of_an_overload():
     """gunicorn's hook tells them; retries stop then (tests/service/test_upstream.py)."""
     code = (
         "from types import SimpleNamespace\n"

@@ -1,8 +1,10 @@
 """NAME_FILE in place of NAME."""
 
 import os
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ from service.config import Config, SettingError, _setting
 from service.parsing import text
 
 TOKEN = "geheim-and-long-enough"
-NOBODY = 65534  # a user
+NOBODY = 65534  # the id of a user to whom nothing belongs
 
 
 @pytest.fixture
@@ -22,6 +24,17 @@ def file(tmp_path):
         return str(tmp_path / "value")
 
     return make
+
+
+@pytest.fixture
+def file_of_all():
+    """Give the path of a file of TOKEN that every user may read; tmp_path is closed to others."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "value")
+        path.write_text(TOKEN)
+        for each in (directory, path):
+            os.chmod(each, 0o755)  # noqa: S103
+        yield str(path)
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
@@ -118,8 +131,8 @@ def test_what_is_no_file(tmp_path):
 
 
 @contextmanager
-def no_root():
-    """Be somebody else for the length of the block: root may read everything."""
+def as_nobody():
+    """Be somebody else for the length of the block, if this is root: root may read everything."""
     user = os.geteuid()
     os.seteuid(user or NOBODY)
     try:
@@ -128,15 +141,13 @@ def no_root():
         os.seteuid(user)
 
 
-def test_what_may_not_be_read(file):
-    path = file(TOKEN.encode())
-    os.chmod(path, 0)
+def test_what_may_not_be_read(file_of_all):
+    with as_nobody():
+        assert Config.from_env({"CHAOS_TOKEN_FILE": file_of_all}).chaos_token == TOKEN
+    os.chmod(file_of_all, 0)
 
-    with (
-        no_root(),
-        pytest.raises(SettingError, match="the file cannot be read: Permission denied$"),
-    ):
-        Config.from_env({"CHAOS_TOKEN_FILE": path})
+    with as_nobody(), pytest.raises(SettingError, match="cannot be read: Permission denied$"):
+        Config.from_env({"CHAOS_TOKEN_FILE": file_of_all})
 
 
 def test_the_secret_in_the_place_of_its_file_is_not_shown():
