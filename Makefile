@@ -110,11 +110,12 @@ down: ## Remove that cluster
 # instances of the whole machine.
 APART := tests/e2e/test_up.py tests/e2e/test_addresses.py
 NOT_APART := $(addprefix --ignore=,$(APART))
-# Most tests wait, so two clusters at once take two thirds of the time. These offer much load, and
-# share a cluster, so that none of them disturbs another. They take longer than the rest. Those that
-# suffer most from neighbours come last: by then mostly nothing runs beside them.
+# Most tests wait, so two clusters at once take two thirds of the time. These offer load, and share a
+# cluster, so that none of them disturbs another. test_chain offers little, but builds an image and
+# hands it to the nodes, which would disturb them. They take longer than the rest. Those that suffer
+# most from neighbours come last: by then mostly nothing runs beside them.
 LOADING := $(wildcard $(addprefix tests/e2e/test_,$(addsuffix .py,\
-	alerts autoscaling connections instances liveness overload proxies scraping zero_loss)))
+	alerts autoscaling chain chaos connections instances liveness overload proxies scraping zero_loss)))
 # Six nodes may take more than the usual 128 inotify instances:
 # https://kind.sigs.k8s.io/docs/user/known-issues/
 CLUSTERS := $(shell test "$$(getconf _NPROCESSORS_ONLN)" -ge 2 && \
@@ -135,7 +136,7 @@ else
 	$(VENV)/bin/pytest tests/e2e $(NOT_APART)
 endif
 
-e2e-load: $(VENV)/dev ## Run the tests of e2e that offer much load
+e2e-load: $(VENV)/dev ## Run the tests of e2e that offer load
 	$(VENV)/bin/pytest $(LOADING) $(PYTEST)
 
 e2e-rest: $(VENV)/dev ## Run the other tests of e2e
@@ -207,7 +208,7 @@ lock: $(VENV)/dev ## Renew the locks where pyproject.toml has changed, and nothi
 # begin: leaves with make rename
 .PHONY: bench bench-overload soak rename
 
-bench: $(VENV)/dev ## Compare with what a user would pick instead (15 minutes; Docker, kind and kubectl for their rows)
+bench: $(VENV)/dev ## Compare with what a user would pick instead (11 minutes; Docker, kind and kubectl for their rows)
 	$(VENV)/bin/python -m benchmarks.bench
 
 soak: $(VENV)/dev ## A million requests, then half an hour of rollouts under load on kind
